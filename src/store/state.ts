@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { TargetConfig } from '../targets/target-config.ts';
+import { STATE_VERSION } from './migrations.ts';
+
+/** All that persists, as `pipes.json` holds it. An unknown key is an error: to write the file back would lose it. */
+export const State = z.strictObject({
+  version: z.literal(STATE_VERSION),
+  /** Marks the containers of this pipes (label `pipes.owner`). */
+  owner: z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits'),
+  /** By `user/repo:tag`. */
+  containers: z.record(z.string(), TargetConfig),
+  /** By `user/repo`. */
+  repositories: z.record(z.string(), TargetConfig),
+  tokens: z.array(
+    z.strictObject({
+      name: z.string().min(1),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits'),
+      scopes: z.array(z.string().min(1)),
+      createdAt: z.iso.datetime(),
+      expiresAt: z.iso.datetime().optional(),
+    }),
+  ),
+});
+
+export type State = z.infer<typeof State>;
+
+/** What a first start begins with. */
+export function firstState(): State {
+  return { version: STATE_VERSION, owner: randomBytes(8).toString('hex'), containers: {}, repositories: {}, tokens: [] };
+}
