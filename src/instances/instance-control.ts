@@ -44,6 +44,8 @@ export interface InstanceControl {
   restart(reference: Reference): Promise<void>;
   /** Stops and removes the container. Its configuration and its named volumes stay. */
   remove(reference: Reference): Promise<void>;
+  /** @throws PipesError `not_managed` while the target is served by a container that someone started by hand */
+  assertManaged(reference: Reference): void;
   /**
    * The configuration of the target has just been written: a running container is replaced (resolves when the new one
    * serves, rejects when it does not and the old one serves on), all others are made anew at their next request.

@@ -1,0 +1,270 @@
+import { setMaxListeners } from 'node:events';
+import type { Log } from '../core/log.ts';
+import { parseReference, printReference, type Reference } from '../targets/reference.ts';
+import type { Backend, BackendListener, Observed } from './backend.ts';
+import type { InstanceControl, InstanceReport } from './instance-control.ts';
+import { containerOf } from './instance-status.ts';
+import { Instance, TagMoved, type InstanceParts } from './instance.ts';
+import type { Run } from './run.ts';
+
+export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onStatus' | 'onRetire'> {
+  /** How often what is known is held against what the engine shows. */
+  readonly reconcileEveryMs: number;
+  /**
+   * Asked before a request starts something.
+   * @throws PipesError `rate_limited`
+   */
+  readonly admitColdStart: (client: string | undefined, isNewTarget: boolean) => void;
+}
+
+/**
+ * Every instance that is not absent, by reference. Keeps them true to what the engine tells, and is where requests and
+ * operators find them.
+ */
+export class InstanceTable implements InstanceControl {
+  readonly #options: TableOptions;
+  readonly #log: Log;
+  readonly #backend: Backend;
+  /** A tag that is written in another case than it has stands here beside its true name. */
+  readonly #byKey = new Map<string, Instance>();
+  readonly #byContainer = new Map<string, Instance>();
+  readonly #retiring = new Map<string, Promise<void>>();
+  readonly #closing = new AbortController();
+  #isTold = false;
+  #watch: { stop(): Promise<void> } | undefined;
+  #reconcileTimer: NodeJS.Timeout | undefined;
+  #reconciling: Promise<void> | undefined;
+
+  constructor(options: TableOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#backend = options.backend;
+  }
+
+  /** Takes over what runs already, then follows the engine. An engine that is away is waited for in the background. */
+  async open(): Promise<void> {
+    setMaxListeners(0, this.#closing.signal);
+    const listening = new Promise<void>((resolve) => {
+      this.#watch = this.#backend.watch(this.#listener(resolve));
+    });
+    this.#reconcileTimer = setInterval(() => void this.reconcile(), this.#options.reconcileEveryMs);
+    await Promise.race([listening, new Promise((resolve) => setTimeout(resolve, FIRST_CONTACT_MS).unref())]);
+    await this.reconcile();
+  }
+
+  /** Ends every wait; containers stay as they are. */
+  async close(): Promise<void> {
+    clearInterval(this.#reconcileTimer);
+    this.#closing.abort(new Error('pipes is stopping'));
+    await this.#watch?.stop();
+    await this.#reconciling;
+  }
+
+  /** Whether the engine answers and tells what happens. */
+  get isEngineUp(): boolean {
+    return this.#isTold;
+  }
+
+  /** The warm path: one look-up, no promise. Undefined when something has to be asked or started first. */
+  tryLease(key: string): Run | undefined {
+    return this.#byKey.get(key)?.tryLease();
+  }
+
+  /**
+   * A run of this target, counted as in use; wakes it where needed. Pair with `release`.
+   * @param client address that the cold start is counted for; undefined: nobody's
+   * @throws PipesError of INTERFACE 3, or the signal's reason
+   */
+  async lease(reference: Reference, client: string | undefined, signal: AbortSignal): Promise<Run> {
+    for (;;) {
+      signal.throwIfAborted();
+      const instance = this.#obtain(reference);
+      const warm = instance.tryLease();
+      if (warm) return warm;
+      try {
+        if (instance.isCold) {
+          // What may not run at all must not use up what may.
+          this.#options.resolver.resolve(instance.reference);
+          this.#options.admitColdStart(client, instance.status.name === 'absent');
+        }
+        const run = await instance.wake(signal);
+        // A stop may have come between the end of the wake and this line; then this request starts it again.
+        if (!run.ended) return run.acquire();
+      } catch (thrown) {
+        this.#dropIfAbsent(instance);
+        if (!(thrown instanceof TagMoved)) throw thrown;
+        this.#byKey.set(printReference(reference), this.#obtain(thrown.reference));
+      }
+    }
+  }
+
+  /** A request failed at this run's address: the engine is asked before its next use. */
+  distrust(run: Run): void {
+    this.#byContainer.get(run.containerId)?.distrust();
+  }
+
+  canonical(reference: Reference): Reference {
+    const known = this.#byKey.get(printReference(reference));
+    if (known) return known.reference;
+    const key = printReference(reference).toLowerCase();
+    const alike = [...new Set(this.#byKey.values())].filter((instance) => instance.key.toLowerCase() === key);
+    return alike.length === 1 ? alike[0]!.reference : reference;
+  }
+
+  report(reference: Reference): InstanceReport {
+    return (this.#byKey.get(printReference(reference)) ?? new Instance(reference, this.#parts())).report();
+  }
+
+  reports(): InstanceReport[] {
+    return [...new Set(this.#byKey.values())].filter((instance) => instance.status.name !== 'absent').map((instance) => instance.report());
+  }
+
+  async start(reference: Reference): Promise<void> {
+    this.#obtain(reference).forgetFailures();
+    (await this.lease(reference, undefined, this.#closing.signal)).release();
+  }
+
+  stop(reference: Reference): Promise<void> {
+    return this.#operate(reference, (instance) => instance.stop());
+  }
+
+  restart(reference: Reference): Promise<void> {
+    return this.#operate(reference, (instance) => instance.restart());
+  }
+
+  assertManaged(reference: Reference): void {
+    this.#byKey.get(printReference(reference))?.assertManaged();
+  }
+
+  remove(reference: Reference): Promise<void> {
+    return this.#operate(reference, (instance) => instance.remove());
+  }
+
+  reconfigure(reference: Reference): Promise<void> {
+    return this.#operate(reference, (instance) => instance.reconfigure());
+  }
+
+  /** Holds what is known against what the engine shows, and takes over what is new. Never throws. */
+  reconcile(): Promise<void> {
+    this.#reconciling ??= this.#reconcile().finally(() => (this.#reconciling = undefined));
+    return this.#reconciling;
+  }
+
+  async #reconcile(): Promise<void> {
+    const shown = await this.#backend.list().catch(() => undefined);
+    if (!shown) return;
+    for (const [key, containers] of groupByReference(shown.filter((observed) => !this.#retiring.has(observed.id)))) {
+      const reference = readLabel(key);
+      if (!reference) continue;
+      const instance = this.#obtain(reference);
+      if (instance.busy) continue;
+      const [chosen, ...leftovers] = containers.sort(byPreference(containerOf(instance.status)));
+      instance.adopt(chosen!);
+      for (const leftover of leftovers) await this.#removeLeftover(leftover);
+    }
+    const seen = new Set(shown.map((observed) => observed.id));
+    for (const [containerId, instance] of this.#byContainer) {
+      // The list may be older than the container, so its absence there is only a reason to ask.
+      if (!seen.has(containerId) && instance.report().managed) instance.distrust();
+    }
+  }
+
+  /** A crash in the middle of a replacement leaves two; the one that is not chosen serves nobody. */
+  async #removeLeftover(leftover: Observed): Promise<void> {
+    this.#log.info({ reference: leftover.reference, container: leftover.id }, 'removing a container that an interrupted replacement left behind');
+    await this.#backend.remove(leftover.id).catch((thrown: unknown) => this.#log.warn({ err: thrown }, 'could not remove it'));
+  }
+
+  #listener(onTold: () => void): BackendListener {
+    return {
+      changed: (containerId, what) => {
+        const instance = this.#byContainer.get(containerId);
+        if (what === 'died') this.#options.starter.noticeDied(containerId);
+        if (!instance) return;
+        if (what === 'died') instance.noticeDied(containerId);
+        if (what === 'removed') instance.noticeRemoved(containerId);
+        if (what === 'paused' || what === 'unpaused') instance.distrust();
+        this.#dropIfAbsent(instance);
+      },
+      lost: () => {
+        this.#isTold = false;
+        this.#log.warn('the engine no longer tells what happens; warm targets go on being served');
+        for (const instance of this.#byKey.values()) instance.distrust();
+      },
+      restored: () => {
+        this.#isTold = true;
+        // Addresses may have moved to other containers meanwhile, so nothing is used again before it was looked at.
+        for (const instance of this.#byKey.values()) instance.distrust();
+        void this.reconcile();
+        onTold();
+      },
+    };
+  }
+
+  async #operate(reference: Reference, operation: (instance: Instance) => Promise<void>): Promise<void> {
+    const instance = this.#obtain(reference);
+    try {
+      await operation(instance);
+    } finally {
+      this.#dropIfAbsent(instance);
+    }
+  }
+
+  #obtain(reference: Reference): Instance {
+    const key = printReference(reference);
+    const known = this.#byKey.get(key);
+    if (known) return known;
+    const instance = new Instance(reference, this.#parts());
+    this.#byKey.set(key, instance);
+    return instance;
+  }
+
+  /** Whoever asks for names that do not exist must not fill the table. */
+  #dropIfAbsent(instance: Instance): void {
+    if (instance.status.name !== 'absent' || instance.busy) return;
+    for (const [key, other] of this.#byKey) if (other === instance) this.#byKey.delete(key);
+  }
+
+  #parts(): InstanceParts {
+    return (this.#sharedParts ??= {
+      ...this.#options,
+      closing: this.#closing.signal,
+      isTold: () => this.#isTold,
+      onStatus: (instance, before) => {
+        const after = containerOf(instance.status);
+        if (before !== undefined && before !== after && this.#byContainer.get(before) === instance) this.#byContainer.delete(before);
+        if (after !== undefined) this.#byContainer.set(after, instance);
+      },
+      onRetire: (containerId, retired) => {
+        this.#retiring.set(containerId, retired);
+        void retired.finally(() => this.#retiring.delete(containerId));
+      },
+    });
+  }
+
+  #sharedParts: InstanceParts | undefined;
+}
+
+/** How long the start waits for the engine before it goes on without; a local engine answers in milliseconds. */
+const FIRST_CONTACT_MS = 5_000;
+
+function groupByReference(containers: readonly Observed[]): Map<string, Observed[]> {
+  const groups = new Map<string, Observed[]>();
+  for (const container of containers) groups.set(container.reference, [...(groups.get(container.reference) ?? []), container]);
+  return groups;
+}
+
+/** Undefined for a label that this version of pipes would not have written. */
+function readLabel(text: string): Reference | undefined {
+  try {
+    return parseReference(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The one in use first, then what runs, then what sleeps; of equals the youngest. */
+function byPreference(inUse: string | undefined): (a: Observed, b: Observed) => number {
+  const rank = (container: Observed): number => (container.id === inUse ? 0 : container.state === 'running' ? 1 : container.state === 'paused' ? 2 : 3);
+  return (a, b) => rank(a) - rank(b) || (b.startedAt?.getTime() ?? 0) - (a.startedAt?.getTime() ?? 0);
+}

@@ -1,0 +1,98 @@
+import { PipesError } from '../core/errors.ts';
+import type { Target } from '../targets/target.ts';
+import type { Backend, Observed } from './backend.ts';
+import { untilReady } from './readiness.ts';
+import { ASSUMED_PORT } from './serving-port.ts';
+import type { Upstream } from './upstream.ts';
+
+/** A container that runs, is ready, and can be reached. */
+export type Live = Observed & { readonly upstream: Upstream };
+
+/** How many lines of a container that failed are kept. */
+export const KEPT_LINES = 200;
+
+/** How often a starting container is looked at besides what the engine tells of its own accord; for engines that tell nothing. */
+const LOOK_EVERY_MS = 1_000;
+
+/** Starts a container and waits until it is ready, has died, or took too long. */
+export class Starter {
+  readonly #backend: Backend;
+  readonly #deaths = new Map<string, AbortController>();
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** The engine says that this container died. Ends a wait for it at once. */
+  noticeDied(containerId: string): void {
+    this.#deaths.get(containerId)?.abort();
+  }
+
+  /**
+   * Starts the container, or only waits for it where it runs already.
+   * @throws PipesError `instance_failed` as soon as it exits, `instance_not_ready` at the deadline, what the backend throws,
+   *   or the signal's reason
+   */
+  async begin(containerId: string, target: Target, how: 'start' | 'wait', signal: AbortSignal): Promise<Live> {
+    const death = new AbortController();
+    const deadline = AbortSignal.timeout(Math.min(target.config.startTimeoutMs, 2 ** 31 - 1));
+    this.#deaths.set(containerId, death);
+    const look = setInterval(() => void this.#lookForDeath(containerId, death), LOOK_EVERY_MS);
+    try {
+      if (how === 'start') await this.#backend.start(containerId);
+      const live = await this.#observe(containerId);
+      const probe = { path: target.config.readinessPath, acceptsBeforeReady: this.#backend.acceptsBeforeReady };
+      await untilReady(live.upstream, probe, AbortSignal.any([signal, deadline, death.signal]));
+      return live;
+    } catch (thrown) {
+      if (thrown instanceof PipesError || signal.aborted) throw thrown;
+      if (death.signal.aborted) throw await this.#exited(containerId, await this.#backend.inspect(containerId));
+      if (deadline.aborted) throw await this.#notReady(containerId, target);
+      throw thrown;
+    } finally {
+      clearInterval(look);
+      this.#deaths.delete(containerId);
+    }
+  }
+
+  async #observe(containerId: string): Promise<Live> {
+    const observed = await this.#backend.inspect(containerId);
+    if (observed?.state !== 'running') throw await this.#exited(containerId, observed);
+    const { upstream } = observed;
+    if (!upstream) throw new PipesError('instance_not_ready', 'The container runs but has no address that pipes can reach; see UPSTREAM in the settings.');
+    return { ...observed, upstream };
+  }
+
+  async #lookForDeath(containerId: string, death: AbortController): Promise<void> {
+    try {
+      const observed = await this.#backend.inspect(containerId);
+      if (observed?.state !== 'running' && observed?.state !== 'created') death.abort();
+    } catch {
+      // The engine is away; the wait has its own deadline.
+    }
+  }
+
+  async #exited(containerId: string, observed: Observed | undefined): Promise<PipesError> {
+    if (!observed) return new PipesError('instance_failed', 'The container was removed while it started.');
+    const lines = await this.#lastLines(containerId);
+    const exitCode = observed.exitCode ?? null;
+    const why = observed.oomKilled ? ' because it needed more memory than it may use' : '';
+    return new PipesError('instance_failed', `The container exited with code ${exitCode ?? 'unknown'} while starting${why}.`, {
+      members: { exitCode },
+      privateDetail: lines,
+    });
+  }
+
+  async #notReady(containerId: string, target: Target): Promise<PipesError> {
+    const { config } = target;
+    const observed = await this.#backend.inspect(containerId);
+    const port = observed?.upstream?.port;
+    const tried = config.readinessPath === undefined ? `Nothing listened on port ${port ?? '?'}` : `GET ${config.readinessPath} on port ${port ?? '?'} gave no answer below 500`;
+    const assumed = config.port === undefined && port === ASSUMED_PORT ? ' If it listens elsewhere, expose that port in the image or set `port` in its configuration.' : '';
+    return new PipesError('instance_not_ready', `${tried} within ${config.startTimeoutMs / 1000} s.${assumed}`, { privateDetail: await this.#lastLines(containerId) });
+  }
+
+  async #lastLines(containerId: string): Promise<string[]> {
+    return this.#backend.lastLines(containerId, KEPT_LINES).catch(() => []);
+  }
+}
