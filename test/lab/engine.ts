@@ -1,0 +1,120 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { engineAnswers } from './engine-http.ts';
+import { ownProcess, type OwnedProcess } from './owned-process.ts';
+import { sweep } from './sweep.ts';
+import { until } from './until.ts';
+
+/** A Docker engine of the lab's own, beside any other on the machine: roots, socket, bridge, addresses and cgroup are its own. */
+export interface Engine {
+  readonly dockerHost: string;
+  /** What dockerd has printed. */
+  output(): string;
+  /** Its containers stop with it, as with a machine's engine without live-restore. */
+  stop(): Promise<void>;
+  /** SIGKILL. Its containers go on running until it is started again. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** Stops and goes on: it takes connections and answers nothing in between. */
+  freeze(): void;
+  thaw(): void;
+  /** Removes it with everything it ran and kept. */
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** The lab's directory: what is below it is swept when the run ends, however it ends. */
+  readonly labDir: string;
+  /**
+   * An engine that starts rewrites the firewall chains all engines of a machine share. Off: published ports work on loopback, and there
+   * is no isolation and no way out. Engines that a fault test starts beside others leave the chains alone.
+   */
+  readonly iptables?: boolean;
+  readonly extraArgs?: readonly string[];
+}
+
+/** Starts an engine and waits until it answers. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const obstacle = engineObstacle();
+  if (obstacle !== undefined) throw new Error(obstacle);
+  const root = mkdtempSync(join(options.labDir, 'engine-'));
+  const slot = claimBridge();
+  const names = { root, namespace: slot.bridge, cgroup: slot.bridge, bridge: slot.bridge, pool: `10.214.${slot.index * 16}.0/20` };
+  writeFileSync(join(root, 'engine.json'), JSON.stringify(names));
+  for (const part of ['data', 'exec']) mkdirSync(join(root, part));
+  const dockerHost = `unix://${root}/docker.sock`;
+  const args = [
+    ...['--data-root', `${root}/data`, '--exec-root', `${root}/exec`, '--pidfile', `${root}/dockerd-own-pid`, '-H', dockerHost],
+    ...['--bridge', slot.bridge, '--default-address-pool', `base=10.214.${slot.index * 16 + 8}.0/21,size=26`],
+    ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--cgroup-parent', `/${names.cgroup}`],
+    // Where the machine's containerd runs, dockerd uses it: keep out of the other engine's names there.
+    ...['--containerd-namespace', names.namespace, '--containerd-plugins-namespace', `${names.namespace}-plugins`],
+    ...(options.iptables === true ? [] : ['--iptables=false', '--ip-masq=false']),
+    ...(options.extraArgs ?? []),
+  ];
+  let daemon: OwnedProcess | undefined;
+  const engine: Engine = {
+    dockerHost,
+    output: () => daemon?.output() ?? '',
+    async start() {
+      if (daemon?.runs() === true) return;
+      // A killed dockerd leaves this behind, and the next one would take its number for a running engine.
+      rmSync(`${root}/dockerd-own-pid`, { force: true });
+      const started = await ownProcess({ command: 'dockerd', args, cwd: root, pidFile: `${root}/dockerd.pid`, logFile: `${root}/dockerd.log` });
+      daemon = started;
+      await until('dockerd answers', async () => {
+        if (!started.runs()) throw new Error(`dockerd exited: ${lastLine(started.output())}`);
+        return await engineAnswers(dockerHost);
+      }, 60_000, 50);
+    },
+    stop: async () => await daemon?.end('SIGTERM', 20_000),
+    kill: async () => await daemon?.end('SIGKILL'),
+    freeze: () => daemon?.signal('SIGSTOP'),
+    thaw: () => daemon?.signal('SIGCONT'),
+    async close() {
+      daemon?.signal('SIGCONT');
+      await daemon?.end('SIGTERM', 12_000);
+      await sweep(root);
+    },
+  };
+  try {
+    await engine.start();
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+/** In one line, why no engine can be started on this machine; undefined when nothing speaks against it. */
+export function engineObstacle(): string | undefined {
+  if (process.getuid?.() !== 0) return 'a private engine needs root: run as root, or set DOCKER_HOST to an engine that answers';
+  const path = (process.env['PATH'] ?? '').split(':');
+  const missing = ['dockerd', 'iptables', 'ip'].filter((command) => !path.some((dir) => existsSync(join(dir, command))));
+  if (missing.length > 0) return `a private engine needs ${missing.join(', ')} in the PATH (Debian: docker.io, iptables, iproute2)`;
+  const trees = existsSync('/sys/fs/cgroup') ? readdirSync('/sys/fs/cgroup') : [];
+  if (!trees.includes('cgroup.controllers') && !trees.includes('memory')) return 'a private engine needs cgroups mounted at /sys/fs/cgroup';
+  return undefined;
+}
+
+/** A bridge that is made is a slot that is taken: the kernel makes each name only once, whoever asks at the same time. */
+function claimBridge(): { bridge: string; index: number } {
+  for (let index = 0; index < 16; index += 1) {
+    const bridge = `pipes-lab-${index}`;
+    try {
+      execFileSync('ip', ['link', 'add', bridge, 'type', 'bridge'], { stdio: 'pipe' });
+    } catch (error) {
+      if (String(error).includes('File exists')) continue;
+      throw new Error(`a private engine needs a network bridge of its own, and none can be made: ${String(error)}`, { cause: error });
+    }
+    execFileSync('ip', ['addr', 'add', `10.214.${index * 16}.1/22`, 'dev', bridge]);
+    execFileSync('ip', ['link', 'set', bridge, 'up']);
+    return { bridge, index };
+  }
+  throw new Error('all 16 places for private engines are taken: `ip link del pipes-lab-N` removes those of runs that are long gone');
+}
+
+function lastLine(output: string): string {
+  return output.trimEnd().split('\n').at(-1) ?? 'it said nothing';
+}
