@@ -19,7 +19,7 @@ export const ERROR_TABLE = {
   tag_ambiguous: { status: 409, title: 'Two tags differ by case alone' },
   not_managed: { status: 409, title: 'The container is not managed by pipes' },
   body_too_large: { status: 413, title: 'The request body is too large' },
-  rate_limited: { status: 429, title: 'Too many cold starts' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   // what pipes itself met
   internal: { status: 500, title: 'An error inside pipes' },

@@ -1,0 +1,139 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import Router from '@koa/router';
+import Koa, { type Next } from 'koa';
+import { PipesError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { InstanceControl } from '../instances/instance-control.ts';
+import type { ConfigRights } from '../security/config-rights.ts';
+import type { Credentials } from '../security/credentials.ts';
+import type { TargetConfigStore } from '../targets/target-config-store.ts';
+import type { ApiContext, ApiState, LocalPlace } from './api-context.ts';
+import { Authentication, type ClientOf } from './authenticate.ts';
+import { Background } from './background.ts';
+import { routeContainerConfig } from './container-config.ts';
+import { routeContainer } from './container.ts';
+import { routeContainers } from './containers.ts';
+import { drawErrors } from './errors.ts';
+import { routePlatform, type HealthSource } from './platform.ts';
+import { routeRepositoryConfig } from './repository-config.ts';
+import { routeTokens } from './tokens.ts';
+
+export interface ApiOptions {
+  /** Of pipes, as `package.json` has it. */
+  readonly version: string;
+  readonly control: InstanceControl;
+  readonly configs: TargetConfigStore;
+  readonly credentials: Credentials;
+  readonly rights: ConfigRights;
+  readonly health: HealthSource;
+  readonly log: Log;
+  /** Time of day, in milliseconds since 1970. */
+  readonly nowMs: () => number;
+  readonly clientOf: ClientOf;
+  /** Longest that a body may take to arrive. */
+  readonly bodyTimeoutMs: number;
+}
+
+/**
+ * The API of targets (INTERFACE 4) and of the platform (INTERFACE 5), as the proxy's handler for what it does not forward. It
+ * keeps nothing per client: no cookie, no session.
+ */
+export class Api {
+  readonly #background: Background;
+  readonly #handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly #places = new WeakMap<IncomingMessage, LocalPlace>();
+
+  constructor(options: ApiOptions) {
+    this.#background = new Background(options.log);
+    this.#handle = makeApp(options, this.#background, (request) => this.#places.get(request)!).callback();
+  }
+
+  request(request: IncomingMessage, response: ServerResponse, place: LocalPlace): void {
+    this.#places.set(request, place);
+    void this.#handle(request, response); // Koa answers every failure itself; this never rejects.
+  }
+
+  /** Nothing here can be upgraded to yet. */
+  upgrade(_request: IncomingMessage, socket: Duplex): void {
+    socket.on('error', () => socket.destroy());
+    socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  }
+
+  /** Resolves when all work that was answered with 202 has ended. */
+  async settled(): Promise<void> {
+    await this.#background.settled();
+  }
+}
+
+/** Everything of pipes' own on a target's host stands below this path; the rest belongs to the app. */
+const TARGET_PREFIX = '/__proxyapi';
+
+function makeApp(options: ApiOptions, background: Background, placeOf: (request: IncomingMessage) => LocalPlace): Koa<ApiState> {
+  const authentication = new Authentication(options.credentials, options.clientOf);
+  const targets = [mount(targetRouter(options, authentication, background))];
+  const platforms = [mount(platformRouter(options, authentication, TARGET_PREFIX)), mount(platformRouter(options, authentication))];
+  const app = new Koa<ApiState>();
+  // Koa tells of connections that broke under an answer; there is nobody left to tell.
+  app.on('error', (error: unknown) => options.log.debug({ err: error }, 'A client of the API went away'));
+  app.use(async (ctx, next) => {
+    ctx.state = { place: placeOf(ctx.req) };
+    ctx.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
+    await next();
+  });
+  app.use(drawErrors(options.log));
+  app.use(async (ctx, next) => {
+    if (ctx.state.place.kind === 'target' && authentication.isStrangerPage(ctx)) {
+      ctx.status = 404;
+      ctx.body = 'Not Found\n';
+      return;
+    }
+    await dispatch(ctx.state.place.kind === 'target' ? targets : platforms, ctx, next);
+  });
+  return app;
+}
+
+function targetRouter(options: ApiOptions, authentication: Authentication, background: Background): Router<ApiState> {
+  const router = makeRouter(TARGET_PREFIX);
+  const { control, configs, rights, bodyTimeoutMs } = options;
+  const parts = { control, configs, rights, authentication, background, bodyTimeoutMs };
+  routeContainer(router, parts);
+  routeContainerConfig(router, parts);
+  routeRepositoryConfig(router, parts);
+  return router;
+}
+
+function platformRouter(options: ApiOptions, authentication: Authentication, prefix?: string): Router<ApiState> {
+  const router = makeRouter(prefix);
+  const { control, configs, credentials, bodyTimeoutMs, nowMs } = options;
+  routePlatform(router, options.version, options.health);
+  routeContainers(router, control, configs, authentication);
+  routeTokens(router, { credentials, authentication, bodyTimeoutMs, nowMs });
+  return router;
+}
+
+function makeRouter(prefix: string | undefined): Router<ApiState> {
+  return new Router<ApiState>({ sensitive: true, ...(prefix === undefined ? {} : { prefix }) });
+}
+
+/** A router, ready to run. */
+interface Mounted {
+  readonly router: Router<ApiState>;
+  readonly run: (ctx: ApiContext, next: Next) => Promise<void>;
+}
+
+function mount(router: Router<ApiState>): Mounted {
+  return { router, run: router.routes() as unknown as Mounted['run'] };
+}
+
+/** Runs the first router that knows the path; 404 where none does, 405 where only the method is not known. */
+async function dispatch(routers: readonly Mounted[], ctx: ApiContext, next: Next): Promise<void> {
+  for (const { router, run } of routers) {
+    const { path, route } = router.match(ctx.path, ctx.method);
+    if (route) return await run(ctx, next);
+    if (path.length === 0) continue;
+    ctx.set('Allow', [...new Set(path.flatMap((layer) => layer.methods))].join(', '));
+    throw new PipesError('method_not_allowed', `${ctx.method} does nothing here; "Allow" names what does.`);
+  }
+  throw new PipesError('not_found', `There is no ${ctx.path} here.`);
+}

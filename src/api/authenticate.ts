@@ -1,0 +1,58 @@
+import type { IncomingMessage } from 'node:http';
+import { PipesError } from '../core/errors.ts';
+import type { Credentials } from '../security/credentials.ts';
+import type { Principal } from '../security/principal.ts';
+import { allows, isAdmin } from '../security/scopes.ts';
+import type { ApiContext } from './api-context.ts';
+
+/** The address of whoever sent a request; behind a trusted proxy it is not the socket's. */
+export type ClientOf = (request: IncomingMessage) => string;
+
+/** Lets in who carries a token that reaches far enough. */
+export class Authentication {
+  readonly #credentials: Credentials;
+  readonly #clientOf: ClientOf;
+
+  constructor(credentials: Credentials, clientOf: ClientOf) {
+    this.#credentials = credentials;
+    this.#clientOf = clientOf;
+  }
+
+  /**
+   * A page of another site has no business here: without a token it does not even learn that there is an API. This matters
+   * under `API_AUTH=none`, where any page a user visits could otherwise stop their containers.
+   */
+  isStrangerPage(ctx: ApiContext): boolean {
+    const site = ctx.get('sec-fetch-site');
+    return ctx.get('authorization') === '' && (site === 'cross-site' || site === 'same-site');
+  }
+
+  /** @throws PipesError `unauthorized`, `rate_limited` */
+  caller(ctx: ApiContext): Principal {
+    const authorization = ctx.req.headers.authorization;
+    const principal = this.isStrangerPage(ctx) ? undefined : this.#credentials.authenticate(authorization, this.#clientOf(ctx.req));
+    if (principal) return principal;
+    const reason = authorization === undefined ? 'Send a token of pipes' : 'The token is unknown here or has expired; send a valid one';
+    throw new PipesError('unauthorized', `${reason}, as "Authorization: Bearer <token>".`);
+  }
+
+  /**
+   * The caller, who has this right over `user/repo`.
+   * @throws PipesError `unauthorized`, `forbidden`, `rate_limited`
+   */
+  callerWith(ctx: ApiContext, right: 'read' | 'deploy', repository: string): Principal {
+    const caller = this.caller(ctx);
+    if (!allows(caller, right, repository)) {
+      throw new PipesError('forbidden', `The token "${caller.name}" has no ${right} scope over ${repository}.`);
+    }
+    ctx.state.isInsider = true;
+    return caller;
+  }
+
+  /** @throws PipesError `unauthorized`, `forbidden`, `rate_limited` */
+  admin(ctx: ApiContext): Principal {
+    const caller = this.caller(ctx);
+    if (!isAdmin(caller)) throw new PipesError('forbidden', `This needs an admin token; "${caller.name}" is none.`);
+    return caller;
+  }
+}

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { TargetConfig } from '../../targets/target-config.ts';
+import { ProblemDocument } from './problem-document.ts';
+
+/** The state of a target's container, as INTERFACE 4 has it. Times are RFC 3339. */
+export const ContainerState = z.object({
+  reference: z.string(),
+  image: z.string(),
+  digest: z.string().nullable(),
+  state: z.enum(['absent', 'pulling', 'creating', 'starting', 'running', 'paused', 'stopping', 'stopped', 'failed']),
+  containerId: z.string().nullable(),
+  managed: z.boolean(),
+  startedAt: z.string().nullable(),
+  lastUsedAt: z.string().nullable(),
+  /** Requests and upgraded connections open now. */
+  inFlight: z.number(),
+  upstream: z.object({ host: z.string(), port: z.number() }).nullable(),
+  /** Why the last start or replacement failed. */
+  error: ProblemDocument.nullable(),
+  /** Its own stored configuration, without what it has from its repository. */
+  config: TargetConfig,
+});
+
+export type ContainerState = z.infer<typeof ContainerState>;
