@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { engineAnswers } from './engine-http.ts';
 import { ownProcess, type OwnedProcess } from './owned-process.ts';
@@ -59,8 +59,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     output: () => daemon?.output() ?? '',
     async start() {
       if (daemon?.runs() === true) return;
-      // A killed dockerd leaves this behind, and the next one would take its number for a running engine.
+      // A killed dockerd leaves these behind, and the next one would take a zombie of that number for a running process.
       rmSync(`${root}/dockerd-own-pid`, { force: true });
+      if (!containerdRuns(root)) rmSync(`${root}/exec/containerd/containerd.pid`, { force: true });
       const started = await ownProcess({ command: 'dockerd', args, cwd: root, pidFile: `${root}/dockerd.pid`, logFile: `${root}/dockerd.log` });
       daemon = started;
       await until('dockerd answers', async () => {
@@ -69,7 +70,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       }, 60_000, 50);
     },
     stop: async () => await daemon?.end('SIGTERM', 20_000),
-    kill: async () => await daemon?.end('SIGKILL'),
+    async kill() {
+      await daemon?.end('SIGKILL');
+      // Its containerd dies with it, a moment later; containers and their shims stay.
+      await until('containerd is gone', () => !containerdRuns(root), 5_000);
+    },
     freeze: () => daemon?.signal('SIGSTOP'),
     thaw: () => daemon?.signal('SIGCONT'),
     async close() {
@@ -113,6 +118,16 @@ function claimBridge(): { bridge: string; index: number } {
     return { bridge, index };
   }
   throw new Error('all 16 places for private engines are taken: `ip link del pipes-lab-N` removes those of runs that are long gone');
+}
+
+/** dockerd's own containerd, where the machine runs none; a zombie does not run. */
+function containerdRuns(root: string): boolean {
+  try {
+    const pid = readFileSync(`${root}/exec/containerd/containerd.pid`, 'utf8').trim();
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
 }
 
 function lastLine(output: string): string {

@@ -19,7 +19,7 @@ describe.skipIf(obstacle !== undefined)('a private engine', () => {
   it('runs a container that survives the engine being killed, but not its being stopped', async () => {
     const images = new FixtureImages(engine.dockerHost);
     await images.build('lab/sleeper:1', { from: 'tiny', command: ['sleep', '600'] });
-    const created = await engineHttp(engine.dockerHost, '/containers/create', { method: 'POST', body: { Image: 'lab/sleeper:1' } });
+    const created = await engineHttp(engine.dockerHost, '/containers/create', { method: 'POST', body: { Image: 'lab/sleeper:1', StopTimeout: 1 } });
     const { Id: id } = created.json() as { Id: string };
     expect((await engineHttp(engine.dockerHost, `/containers/${id}/start`, { method: 'POST' })).status).toBe(204);
     const before = await stateOf(engine, id);
