@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Log } from '../core/log.ts';
+import type { BackendListener } from '../instances/backend.ts';
+import type { EngineClient } from './client.ts';
+import { jsonLines } from './json-lines.ts';
+
+/** One document of the engine's event stream (Docker Engine API, `GET /events`). */
+interface EngineEvent {
+  readonly Type?: string;
+  readonly Action?: string;
+  readonly Actor?: { readonly ID?: string };
+}
+
+type Change = Parameters<BackendListener['changed']>[1];
+
+const CHANGES: Readonly<Record<string, Change | undefined>> = { start: 'started', die: 'died', pause: 'paused', unpause: 'unpaused', destroy: 'removed' };
+
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 2_000;
+
+/**
+ * Follows the engine's events until stopped, and connects again whenever the stream ends. `restored` is told at each
+ * connection, also at the first: what happened before it may have gone unheard. `lost` is told once per loss, also when the
+ * first connection fails.
+ */
+export function followEvents(client: EngineClient, listener: BackendListener, log: Log): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const done = follow(client, listener, log, stopping.signal);
+  return {
+    async stop() {
+      stopping.abort();
+      await done;
+    },
+  };
+}
+
+async function follow(client: EngineClient, listener: BackendListener, log: Log, signal: AbortSignal): Promise<void> {
+  let pauseMs = FIRST_PAUSE_MS;
+  let isLost = false;
+  while (!signal.aborted) {
+    try {
+      await listen(client, listener, signal, () => {
+        if (isLost) log.info('the engine tells its events again');
+        pauseMs = FIRST_PAUSE_MS;
+        isLost = false;
+      });
+      throw new Error('the engine ended the stream');
+    } catch (error) {
+      if (isStopped(signal)) return;
+      if (!isLost) {
+        log.warn({ err: error }, 'the events of the engine were lost; connecting again');
+        isLost = true;
+        listener.lost();
+      }
+    }
+    await delay(pauseMs, undefined, { signal }).catch(() => undefined);
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
+
+/** Resolves when the stream ends; rejects when it breaks. */
+async function listen(client: EngineClient, listener: BackendListener, signal: AbortSignal, onConnected: () => void): Promise<void> {
+  const filters = { type: ['container'], event: Object.keys(CHANGES) };
+  const stream = await client.stream({ method: 'GET', path: '/events', query: { filters }, timeoutMs: CONNECT_TIMEOUT_MS, signal });
+  // Over TCP a peer that vanished would never be noticed otherwise.
+  stream.socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  onConnected();
+  listener.restored();
+  for await (const document of jsonLines(stream)) {
+    const event = document as EngineEvent;
+    const change = CHANGES[event.Action ?? ''];
+    if (change !== undefined && event.Actor?.ID !== undefined) listener.changed(event.Actor.ID, change);
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 30_000;
+
+/** Asked anew: TypeScript believes that what was false before an await still is. */
+function isStopped(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
