@@ -130,7 +130,10 @@ function mount(router: Router<ApiState>): Mounted {
 async function dispatch(routers: readonly Mounted[], ctx: ApiContext, next: Next): Promise<void> {
   for (const { router, run } of routers) {
     const { path, route } = router.match(ctx.path, ctx.method);
-    if (route) return await run(ctx, next);
+    if (route) {
+      await run(ctx, next);
+      return;
+    }
     if (path.length === 0) continue;
     ctx.set('Allow', [...new Set(path.flatMap((layer) => layer.methods))].join(', '));
     throw new PipesError('method_not_allowed', `${ctx.method} does nothing here; "Allow" names what does.`);
