@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import { answerHeaders } from './answer-headers.ts';
+import type { ForwardStats } from './forward-context.ts';
+import { hasBody } from './forwarded-headers.ts';
+import { trailersToSend } from './hop-by-hop.ts';
+
+const relay = Symbol('answerRelay');
+interface Tied {
+  [relay]: AnswerRelay;
+}
+
+/**
+ * Gives one upstream's answer to the client as it comes: head, body with back-pressure, trailers. It says nothing about how
+ * the two connections end; whoever owns them watches their `close` and calls `cut` when the answer broke off.
+ *
+ * Its listeners are shared functions that find their relay on the emitter: a warm request makes no closures.
+ */
+export class AnswerRelay {
+  readonly answer: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly stats: ForwardStats;
+  /** True once a byte of the head or body was given to Node for sending on its own accord. */
+  isFlushed = false;
+  isEnded = false;
+
+  constructor(answer: IncomingMessage, response: ServerResponse, stats: ForwardStats) {
+    this.answer = answer;
+    this.response = response;
+    this.stats = stats;
+  }
+
+  /** @throws what Node throws about a head that cannot be written; nothing has been sent then */
+  start(): void {
+    const { answer, response } = this;
+    this.stats.status = answer.statusCode!;
+    // An early answer: Node would close the connection of a client that asked for it at once, with body bytes unread, and the
+    // reset could overtake the answer. The client closes when it has read it.
+    if (!response.req.complete && hasBody(response.req)) response.shouldKeepAlive = true;
+    response.writeHead(answer.statusCode!, answer.statusMessage ?? '', answerHeaders(answer, response.req));
+    (answer as unknown as Tied)[relay] = this;
+    (response as unknown as Tied)[relay] = this;
+    response.on('drain', onDrain);
+    answer.on('end', onEnd);
+    answer.on('data', onData);
+    // Data that came together with the head is delivered in this turn and leaves in one packet with it. A head that comes alone,
+    // as that of server-sent events does, must not wait for a body.
+    process.nextTick(flushHead, this);
+  }
+
+  /** Ends the client's connection so that it can tell that the answer is not whole. */
+  cut(): void {
+    const socket = this.response.req.socket;
+    const endsByClosing = !this.response.chunkedEncoding && this.answer.headers['content-length'] === undefined;
+    // Where the end of the connection is the end of the body, only a reset differs from a whole answer.
+    if (endsByClosing && !(socket instanceof TLSSocket)) socket.resetAndDestroy();
+    else socket.destroy();
+  }
+
+  end(lastChunk?: Buffer): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.isFlushed = true;
+    if (this.response.chunkedEncoding && this.answer.rawTrailers.length > 0) this.response.addTrailers(trailersToSend(this.answer.rawTrailers));
+    if (lastChunk) this.response.end(lastChunk);
+    else this.response.end();
+  }
+}
+
+function flushHead(self: AnswerRelay): void {
+  if (self.isFlushed) return;
+  self.isFlushed = true;
+  self.response.flushHeaders();
+}
+
+function onData(this: IncomingMessage, chunk: Buffer): void {
+  const self = (this as unknown as Tied)[relay];
+  self.stats.bytesOut += chunk.length;
+  // With the end known, the last chunk leaves in one write with what ends the message.
+  if (this.complete && this.readableLength === 0) return self.end(chunk);
+  self.isFlushed = true;
+  if (!self.response.write(chunk)) this.pause();
+}
+
+function onEnd(this: IncomingMessage): void {
+  // Node also ends the stream of an answer that was cut short; only a whole one may look whole to the client.
+  if (this.complete) (this as unknown as Tied)[relay].end();
+}
+
+function onDrain(this: ServerResponse): void {
+  (this as unknown as Tied)[relay].answer.resume();
+}

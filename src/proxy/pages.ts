@@ -1,0 +1,85 @@
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { PipesError } from '../core/errors.ts';
+import { problemHeaders, problemOf } from '../core/problem.ts';
+import { errorForm, type ErrorForm } from './accept.ts';
+import { ERROR_PAGE_POLICY, errorPage } from './error-page.ts';
+import { closeGently, discardBody } from './unread-body.ts';
+
+export interface PageOptions {
+  /** Whether the reader may see the target's logs, and so the private part of the error. */
+  readonly forInsiders?: boolean;
+}
+
+/**
+ * Answers a request with an error, in the form its `Accept` asks for. Where a head has gone out already nothing can be said any more: the
+ * connection is cut. Where the request's body has not all arrived the connection ends after this answer, but only once
+ * the client has had time to read it.
+ */
+export function sendError(request: IncomingMessage, response: ServerResponse, error: PipesError, options: PageOptions = {}): void {
+  if (response.headersSent) {
+    request.socket.destroy();
+    return;
+  }
+  if (response.destroyed) return;
+  const { headers, body } = draw(error, request.headers.accept, options);
+  const isBodyOpen = !request.complete;
+  response.writeHead(error.status, { ...headers, ...(isBodyOpen ? { Connection: 'close' } : {}) });
+  if (!isBodyOpen) {
+    request.resume();
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  // The length is told, so the answer is whole for the client before it is for Node, which would close at once.
+  response.flushHeaders();
+  if (request.method !== 'HEAD') response.write(body);
+  discardBody(request, () => response.end());
+}
+
+/**
+ * The same on a bare connection, for upgrades and for what is no request at all (Node's `clientError`); the connection ends with it.
+ * @param request undefined when none was understood
+ */
+export function sendErrorOnSocket(request: IncomingMessage | undefined, socket: Duplex, error: PipesError, options: PageOptions = {}): void {
+  if (!socket.writable || hasBegunAnswer(socket)) {
+    socket.destroy();
+    return;
+  }
+  const { headers, body } = draw(error, request?.headers.accept, options);
+  const fields = Object.entries({ ...headers, Date: new Date().toUTCString(), Connection: 'close' });
+  const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? 'Error'}\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  socket.write(request?.method === 'HEAD' ? Buffer.from(head, 'latin1') : Buffer.concat([Buffer.from(head, 'latin1'), body]));
+  closeGently(socket);
+}
+
+const CONTENT_TYPES: Readonly<Record<ErrorForm, string>> = {
+  json: 'application/problem+json; charset=utf-8',
+  html: 'text/html; charset=utf-8',
+  text: 'text/plain; charset=utf-8',
+};
+
+function draw(error: PipesError, accept: string | undefined, options: PageOptions): { headers: Record<string, string>; body: Buffer } {
+  const form = errorForm(accept);
+  const problem = problemOf(error, options.forInsiders);
+  const body = Buffer.from(form === 'json' ? `${JSON.stringify(problem)}\n` : form === 'html' ? errorPage(problem) : plainText(error, options));
+  const headers: Record<string, string> = {
+    'Content-Type': CONTENT_TYPES[form],
+    'Content-Length': String(body.length),
+    Vary: 'Accept',
+    'X-Content-Type-Options': 'nosniff',
+    ...problemHeaders(error),
+    ...(form === 'html' ? { 'Content-Security-Policy': ERROR_PAGE_POLICY } : {}),
+  };
+  return { headers, body };
+}
+
+function plainText(error: PipesError, options: PageOptions): string {
+  const lines = options.forInsiders ? error.privateDetail.map((line) => `  ${line}\n`).join('') : '';
+  return `${error.status} ${error.title} (${error.code})\n${error.message}\n${lines}`;
+}
+
+/** Node hangs the answer that is under way on its connection; bytes of another one after its head would corrupt it. */
+function hasBegunAnswer(socket: Duplex): boolean {
+  const current = (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage;
+  return current?.headersSent === true;
+}
