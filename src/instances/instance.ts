@@ -44,6 +44,8 @@ export interface InstanceParts {
   readonly closing: AbortSignal;
   /** Told at each change of status, with the container before it. */
   readonly onStatus: (instance: Instance, containerBefore: string | undefined) => void;
+  /** Nothing new goes to this run's address; what is under way may finish. */
+  readonly onEnded: (run: Run) => void;
   /** A container that this instance no longer uses but that still runs, until the promise settles. */
   readonly onRetire: (containerId: string, retired: Promise<void>) => void;
 }
@@ -121,7 +123,7 @@ export class Instance {
         this.#trusted = this.#parts.isTold();
         return;
       }
-      current?.end();
+      if (current) this.#end(current);
       // Not trusted yet: the first request asks whether it is ready, which only this process can have known.
       this.#setRun({ ...observed, upstream: observed.upstream }, undefined);
       this.#trusted = false;
@@ -355,7 +357,7 @@ export class Instance {
       { signal: closing },
     );
     const oldRun = this.#status.name === 'running' ? this.#status.run : undefined;
-    oldRun?.end();
+    if (oldRun) this.#end(oldRun);
     this.#ready.add(this.#setRun(live, spec.image.digest));
     this.#trusted = this.#parts.isTold();
     this.#parts.onRetire(old.id, this.#retire(old.id, oldRun));
@@ -457,8 +459,13 @@ export class Instance {
   #endRun(): void {
     this.#trusted = false;
     if (this.#status.name !== 'running') return;
-    this.#status.run.end();
-    this.#lastUsedAtMs = this.#status.run.lastUsedAtMs;
+    this.#end(this.#status.run);
+  }
+
+  #end(run: Run): void {
+    run.end();
+    this.#lastUsedAtMs = run.lastUsedAtMs;
+    this.#parts.onEnded(run);
   }
 
   #setStatus(next: InstanceStatus): void {

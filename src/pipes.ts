@@ -1,0 +1,239 @@
+import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Api } from './api/api.ts';
+import type { LoadedSettings } from './config/load-settings.ts';
+import { trustedProxies, type Settings } from './config/settings.ts';
+import { BoundedQueue } from './core/bounded-queue.ts';
+import { PipesError } from './core/errors.ts';
+import type { Log } from './core/log.ts';
+import { EngineClient } from './docker/client.ts';
+import { DockerBackend } from './docker/docker-backend.ts';
+import { DockerImages } from './docker/docker-images.ts';
+import { parseRegistryBase, type RegistryBase } from './images/image-ref.ts';
+import { ImageSupply } from './images/image-supply.ts';
+import { RegistryClient } from './images/registry-client.ts';
+import { RegistryLogins } from './images/registry-logins.ts';
+import { InstanceTable } from './instances/instance-table.ts';
+import { Starter } from './instances/starter.ts';
+import { clientOf } from './proxy/client-of.ts';
+import { Dispatcher } from './proxy/dispatcher.ts';
+import { Forwarder } from './proxy/forwarder.ts';
+import { HostCache } from './proxy/host-cache.ts';
+import { ProxyServer } from './proxy/proxy-server.ts';
+import { ConfigRights } from './security/config-rights.ts';
+import { Credentials } from './security/credentials.ts';
+import { Policy } from './security/policy.ts';
+import { WakeRate } from './security/wake-rate.ts';
+import { PipesFile } from './store/pipes-file.ts';
+import { TargetResolver } from './targets/target-resolver.ts';
+
+export const VERSION = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
+
+/** Where it can be reached once it runs. */
+export interface Started {
+  readonly port: number;
+  /** The admin token that was made, to be shown this once; undefined when there was one already. */
+  readonly newAdminToken: string | undefined;
+}
+
+/** The whole program: every part built and handed what it needs, in one place. Started once, stopped once. */
+export class Pipes {
+  readonly #settings: Settings;
+  readonly #log: Log;
+  readonly #store: PipesFile;
+  readonly #warnings: readonly string[];
+  #phase: 'starting' | 'running' | 'stopping' = 'starting';
+  #running: Running | undefined;
+
+  constructor(loaded: LoadedSettings, log: Log) {
+    this.#settings = loaded.values;
+    this.#log = log;
+    this.#store = new PipesFile(loaded.values.CONFIG_DIR);
+    this.#warnings = [...loaded.warnings, ...openDoors(loaded)];
+  }
+
+  /** HTTP requests sent to the engine since the start; a warm request adds none. */
+  get engineCalls(): number {
+    return this.#running?.engine.callCount ?? 0;
+  }
+
+  /**
+   * Takes the configuration directory, takes over what runs, listens.
+   * @throws PipesError whose message is the one line to end with, or the socket's error
+   */
+  async start(): Promise<Started> {
+    for (const warning of this.#warnings) this.#log.warn(warning);
+    await this.#store.start();
+    try {
+      const running = this.#build();
+      this.#running = running;
+      await running.logins.start();
+      const newAdminToken = await running.credentials.ensureAdminToken();
+      await running.table.open();
+      const port = await running.server.start();
+      this.#phase = 'running';
+      void this.#warnOfOrphans(running.backend);
+      return { port, newAdminToken };
+    } catch (thrown) {
+      await this.stop();
+      throw thrown;
+    }
+  }
+
+  /** Finishes what is in flight, at most `SHUTDOWN_TIMEOUT`; containers stay up. */
+  async stop(): Promise<void> {
+    const wasListening = this.#phase === 'running';
+    this.#phase = 'stopping';
+    if (this.#running && wasListening) await this.#running.server.stop();
+    await this.#running?.table.close();
+    this.#running?.forwarder.close();
+    await this.#store.stop();
+  }
+
+  #build(): Running {
+    const settings = this.#settings;
+    const log = this.#log;
+    const registry = parseRegistryBase(settings.REGISTRY)!;
+    const policy = Policy.from(settings.ALLOW, settings.DENY)!;
+    const isTrusted = trustedProxies(settings.TRUST_PROXY);
+    const credentials = new Credentials({ store: this.#store, apiToken: settings.API_TOKEN, isOpen: settings.API_AUTH === 'none', nowMs: Date.now });
+
+    const engine = new EngineClient({
+      host: settings.DOCKER_HOST,
+      tlsDirectory: settings.DOCKER_TLS_VERIFY ? (settings.DOCKER_CERT_PATH ?? homePath('~/.docker')) : undefined,
+    });
+    const backend = new DockerBackend({
+      client: engine,
+      owner: this.#store.owner,
+      networks: { isolate: settings.ISOLATE, network: settings.NETWORK, networkPool: settings.NETWORK_POOL, upstream: settings.UPSTREAM },
+      log,
+    });
+    const logins = new RegistryLogins({
+      own: ownLogin(settings, registry),
+      dockerConfigPath: join(homePath(settings.DOCKER_CONFIG), 'config.json'),
+      warn: (line) => log.warn(line),
+    });
+    const images = new ImageSupply({
+      store: new DockerImages(engine),
+      registry: new RegistryClient(),
+      logins,
+      queue: new BoundedQueue({ name: 'pulls', concurrency: settings.PULL_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
+      pullTimeoutMs: settings.PULL_TIMEOUT,
+    });
+    const defaults = { memoryBytes: settings.MEMORY, cpus: settings.CPUS, pids: settings.PIDS, startTimeoutMs: settings.START_TIMEOUT, pull: settings.PULL };
+    const resolver = new TargetResolver({ registry, defaults, configs: this.#store, assertMayRun: (repository) => policy.mayRun(repository) });
+    const forwarder = new Forwarder({
+      connectTimeoutMs: settings.CONNECT_TIMEOUT,
+      upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT,
+      bodyIdleTimeoutMs: settings.BODY_IDLE_TIMEOUT,
+      trustProxy: isTrusted,
+      isOwnToken: (authorization) => credentials.isOwnToken(authorization),
+    });
+    const wakeRate = new WakeRate({ perClient: perMs(settings.WAKE_RATE), newTargets: perMs(settings.NEW_TARGETS), nowMs: () => performance.now() });
+    const table = new InstanceTable({
+      backend,
+      images,
+      starter: new Starter(backend),
+      startQueue: new BoundedQueue({ name: 'starts', concurrency: settings.START_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
+      resolver,
+      log,
+      now: Date.now,
+      drainTimeoutMs: settings.DRAIN_TIMEOUT,
+      stopGraceS: STOP_GRACE_S,
+      adoptForeign: settings.ADOPT_FOREIGN,
+      reconcileEveryMs: RECONCILE_EVERY_MS,
+      admitColdStart: (client, isNewTarget) => {
+        if (client !== undefined) wakeRate.admit(client, isNewTarget);
+      },
+      onEnded: (run) => forwarder.release(run.upstream),
+    });
+    const api = new Api({
+      version: VERSION,
+      control: table,
+      configs: this.#store,
+      credentials,
+      rights: new ConfigRights(policy, registry),
+      health: { health: () => this.#health(table) },
+      log,
+      nowMs: Date.now,
+      clientOf: (request) => clientOf(request, isTrusted) ?? '',
+      bodyTimeoutMs: settings.BODY_IDLE_TIMEOUT,
+    });
+    const rules = { domains: settings.DOMAIN, domainLevels: settings.DOMAINLEVELS, platformHosts: settings.PLATFORM_HOSTS };
+    const dispatcher = new Dispatcher({
+      hosts: new HostCache(rules),
+      waker: table,
+      forwarder,
+      local: api,
+      log,
+      isTrusted,
+      holdTimeoutMs: settings.PULL_TIMEOUT + settings.START_TIMEOUT,
+      refusedGraceMs: settings.CONNECT_TIMEOUT,
+    });
+    const server = new ProxyServer({
+      bind: settings.BIND,
+      port: settings.PORT,
+      dispatcher,
+      log,
+      headerTimeoutMs: settings.HEADER_TIMEOUT,
+      shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT,
+    });
+    return { engine, backend, logins, credentials, table, forwarder, server };
+  }
+
+  #health(table: InstanceTable): { status: 'ok' | 'degraded' | 'starting' | 'stopping'; reasons: string[] } {
+    if (this.#phase !== 'running') return { status: this.#phase, reasons: [] };
+    const reasons = [...this.#warnings.filter((warning) => warning.startsWith(OPEN_DOOR)), ...(table.isEngineUp ? [] : ['the container engine cannot be reached'])];
+    return { status: reasons.length === 0 ? 'ok' : 'degraded', reasons };
+  }
+
+  /** Containers whose CONFIG_DIR was lost belong to nobody any more, and only a person can tell. */
+  async #warnOfOrphans(backend: DockerBackend): Promise<void> {
+    const orphans = await backend.foreignOwners().catch(() => 0);
+    if (orphans === 0) return;
+    this.#log.warn({ containers: orphans }, 'containers of another pipes are on this engine and are left alone; if its CONFIG_DIR is lost, remove them: docker ps -a --filter label=pipes.managed=true');
+  }
+}
+
+interface Running {
+  readonly engine: EngineClient;
+  readonly backend: DockerBackend;
+  readonly logins: RegistryLogins;
+  readonly credentials: Credentials;
+  readonly table: InstanceTable;
+  readonly forwarder: Forwarder;
+  readonly server: ProxyServer;
+}
+
+/** As `docker stop` has it. */
+const STOP_GRACE_S = 10;
+
+const RECONCILE_EVERY_MS = 30_000;
+
+const OPEN_DOOR = 'Open to others:';
+
+/** What a stranger can do as it is set up now; said at each start, and by /health. */
+function openDoors({ values, sources }: LoadedSettings): string[] {
+  const isLoopback = values.BIND === '::1' || values.BIND.startsWith('127.');
+  const allowUnset = sources.find(({ name }) => name === 'ALLOW')?.origin === 'default';
+  return [
+    ...(allowUnset && !isLoopback ? [`${OPEN_DOOR} ALLOW is unset and BIND is ${values.BIND}, so whoever reaches this port can run any image; set ALLOW`] : []),
+    ...(values.API_AUTH === 'none' ? [`${OPEN_DOOR} API_AUTH is none, so whoever reaches this port can change what runs`] : []),
+  ];
+}
+
+function ownLogin(settings: Settings, { registry }: RegistryBase): { registry: string; username: string; password: string; email?: string } | undefined {
+  if (!settings.DOCKER_AUTH) return undefined;
+  const { DOCKER_AUTH_USERNAME: username, DOCKER_AUTH_PASSWORD: password, DOCKER_AUTH_EMAIL: email } = settings;
+  if (username === undefined || password === undefined) throw new PipesError('invalid_request', 'DOCKER_AUTH is on; DOCKER_AUTH_USERNAME and DOCKER_AUTH_PASSWORD must be set too.');
+  return { registry, username, password, ...(email === undefined ? {} : { email }) };
+}
+
+function perMs({ count, windowMs }: { count: number; windowMs: number }): { count: number; perMs: number } {
+  return { count, perMs: windowMs };
+}
+
+function homePath(path: string): string {
+  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path;
+}

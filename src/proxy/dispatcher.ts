@@ -1,0 +1,219 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { asPipesError, PipesError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Run } from '../instances/run.ts';
+import { clientOf } from './client-of.ts';
+import { newForwardStats, type ForwardContext, type ForwardStats } from './forward-context.ts';
+import type { ForwardEnd } from './forward.ts';
+import type { Forwarder } from './forwarder.ts';
+import type { HostCache, KnownHost } from './host-cache.ts';
+import type { LocalHandler, LocalPlace } from './local-handler.ts';
+import { sendError, sendErrorOnSocket } from './pages.ts';
+import { requestIdOf } from './request-id.ts';
+import { hostOf, isLocal, pathOf } from './request-target.ts';
+import type { Waker } from './waker.ts';
+
+export interface DispatcherOptions {
+  readonly hosts: HostCache;
+  readonly waker: Waker;
+  readonly forwarder: Forwarder;
+  readonly local: LocalHandler;
+  readonly log: Log;
+  /** Whether an address is a proxy of ours whose `X-Forwarded-*` is believed. */
+  readonly isTrusted: (address: string) => boolean;
+  /** How long a request may wait for its target in all. */
+  readonly holdTimeoutMs: number;
+  /** How long a refused connection is tried again while the engine says that the container runs. */
+  readonly refusedGraceMs: number;
+}
+
+type Target = Extract<KnownHost, { kind: 'reference' }>;
+
+/** One request or upgrade, in whatever way it can be forwarded and answered. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  /** Settles when the client is gone, whatever carried it. */
+  readonly gone: (listener: () => void) => void;
+  readonly forward: (run: Run, context: ForwardContext) => Promise<ForwardEnd>;
+  readonly refuse: (error: PipesError) => void;
+}
+
+/** Sends each request where its host and path say: to pipes' own handlers, or through its target's run. */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  #open = 0;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Requests and upgraded connections that are not over. */
+  get open(): number {
+    return this.#open;
+  }
+
+  request(request: IncomingMessage, response: ServerResponse): void {
+    const refuse = (error: PipesError): void => sendError(request, response, error);
+    const host = this.#locate(request, refuse);
+    if (host === undefined) return;
+    const place = placeOf(host, request.url!);
+    if (place) {
+      this.#logLocal(request, response, place);
+      return this.#options.local.request(request, response, place);
+    }
+    void this.#exchange(host as Target, {
+      request,
+      gone: (listener) => response.once('close', listener),
+      forward: (run, context) => this.#options.forwarder.request(request, response, run.upstream, context),
+      refuse,
+    });
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Node leaves an upgraded socket without any listener, and a reset while its target wakes must not end the process.
+    socket.on('error', () => undefined);
+    const refuse = (error: PipesError): void => sendErrorOnSocket(request, socket, error);
+    const host = this.#locate(request, refuse);
+    if (host === undefined) return;
+    const place = placeOf(host, request.url!);
+    if (place) return this.#options.local.upgrade(request, socket, head, place);
+    void this.#exchange(host as Target, {
+      request,
+      gone: (listener) => socket.once('close', listener),
+      forward: (run, context) => this.#options.forwarder.upgrade(request, socket, head, run.upstream, context),
+      refuse,
+    });
+  }
+
+  /** What the request's host names; undefined when it was refused. */
+  #locate(request: IncomingMessage, refuse: (error: PipesError) => void): KnownHost | undefined {
+    try {
+      const host = this.#options.hosts.lookUp(hostOf(request));
+      if (host.kind === 'address' && pathOf(request.url!) !== HEALTH_PATH) {
+        throw new PipesError('host_unknown', 'An IP address names nothing to run; ask for a host such as <tag>.<repo>.<user>.<base>.');
+      }
+      return host;
+    } catch (thrown) {
+      const error = asPipesError(thrown);
+      this.#options.log.info({ host: request.headers.host?.slice(0, 300), method: request.method, status: error.status, code: error.code }, 'refused');
+      refuse(error);
+      return undefined;
+    }
+  }
+
+  async #exchange(target: Target, exchange: Exchange): Promise<void> {
+    const startedMs = performance.now();
+    const stats = newForwardStats();
+    const record: AccessRecord = { wakeMs: 0, run: undefined };
+    const requestId = requestIdOf(exchange.request, this.#options.isTrusted(exchange.request.socket.remoteAddress ?? ''));
+    this.#open += 1;
+    try {
+      const end = await this.#forward(target, exchange, { requestId, mayRetry: true, stats }, record);
+      this.#logEnd(target, exchange.request, requestId, startedMs, stats, record, end);
+      if (end.kind === 'failed') exchange.refuse(end.error);
+    } catch (thrown) {
+      const error = asPipesError(thrown);
+      this.#logEnd(target, exchange.request, requestId, startedMs, stats, record, { kind: 'failed', error, replayable: false });
+      exchange.refuse(error);
+    } finally {
+      this.#open -= 1;
+    }
+  }
+
+  /**
+   * Forwards to the target's run. A connection that is refused may mean that the container died or moved a moment ago, so the
+   * engine is asked and the request goes where it says; what can be replayed is never lost to a stop behind our back.
+   */
+  async #forward(target: Target, exchange: Exchange, context: ForwardContext, record: AccessRecord): Promise<ForwardEnd> {
+    let run = this.#options.waker.tryLease(target.key) ?? (await this.#wake(target, exchange, record));
+    let giveUpAtMs = 0;
+    for (let attempt = 0; ; attempt += 1) {
+      if (run === undefined) return { kind: 'aborted', status: undefined };
+      record.run = run;
+      const end = await exchange.forward(run, context).finally(run.release.bind(run));
+      if (end.kind !== 'failed' || !end.replayable) return end;
+      const before: Run = run;
+      this.#options.waker.distrust(before);
+      if (attempt > 0) await delay(Math.min(50 * 2 ** attempt, 400));
+      run = await this.#wake(target, exchange, record);
+      if (run !== before) continue;
+      giveUpAtMs ||= performance.now() + this.#options.refusedGraceMs;
+      if (performance.now() < giveUpAtMs && this.#options.waker.isEngineUp) continue;
+      run.release();
+      return this.#options.waker.isEngineUp ? end : { ...end, error: engineAway(end.error) };
+    }
+  }
+
+  /** Waits for a run; undefined when the client left first. */
+  async #wake(target: Target, exchange: Exchange, record: AccessRecord): Promise<Run | undefined> {
+    const { waker, isTrusted, holdTimeoutMs } = this.#options;
+    const startedMs = performance.now();
+    const leaving = new AbortController();
+    const leave = (): void => leaving.abort(CLIENT_LEFT);
+    const timer = setTimeout(() => leaving.abort(new PipesError('instance_not_ready', 'The target did not come up in time; try again.')), holdTimeoutMs);
+    exchange.gone(leave);
+    try {
+      return await waker.lease(target.reference, clientOf(exchange.request, isTrusted), leaving.signal);
+    } catch (thrown) {
+      if (thrown === CLIENT_LEFT) return undefined;
+      throw thrown;
+    } finally {
+      clearTimeout(timer);
+      record.wakeMs += performance.now() - startedMs;
+    }
+  }
+
+  #logEnd(target: Target, request: IncomingMessage, id: string, startedMs: number, stats: ForwardStats, record: AccessRecord, end: ForwardEnd): void {
+    const { log } = this.#options;
+    const { run, wakeMs } = record;
+    const line = {
+      id,
+      ref: target.key,
+      method: request.method,
+      path: pathOf(request.url!),
+      upstream: run && `${run.upstream.host}:${run.upstream.port}`,
+      status: end.kind === 'failed' ? end.error.status : (end.status ?? 499),
+      end: end.kind,
+      code: 'error' in end ? end.error.code : undefined,
+      ms: round(performance.now() - startedMs),
+      wakeMs: wakeMs === 0 ? undefined : round(wakeMs),
+      bytesIn: stats.bytesIn,
+      bytesOut: stats.bytesOut,
+    };
+    if (end.kind !== 'failed' || end.error.code !== 'internal') return log.info(line, 'request');
+    log.error({ ...line, err: end.error.cause ?? end.error }, 'request');
+  }
+
+  #logLocal(request: IncomingMessage, response: ServerResponse, place: LocalPlace): void {
+    const startedMs = performance.now();
+    const { method } = request;
+    const path = pathOf(request.url!);
+    response.once('close', () => {
+      this.#options.log.info({ place: place.kind, method, path, status: response.statusCode, ms: round(performance.now() - startedMs) }, 'local');
+    });
+  }
+}
+
+interface AccessRecord {
+  wakeMs: number;
+  run: Run | undefined;
+}
+
+const HEALTH_PATH = '/health';
+
+const CLIENT_LEFT = new Error('the client left');
+
+function placeOf(host: KnownHost, url: string): LocalPlace | undefined {
+  if (host.kind !== 'reference') return { kind: 'platform' };
+  return isLocal(url) ? { kind: 'target', reference: host.reference } : undefined;
+}
+
+function engineAway(error: PipesError): PipesError {
+  return new PipesError('engine_unavailable', 'The container cannot be reached, and the container engine does not answer; try again in a moment.', { cause: error });
+}
+
+function round(durationMs: number): number {
+  return Math.round(durationMs * 10) / 10;
+}

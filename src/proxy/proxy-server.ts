@@ -1,0 +1,108 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { PipesError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { sendErrorOnSocket } from './pages.ts';
+
+export interface ProxyServerOptions {
+  readonly bind: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly dispatcher: Dispatcher;
+  readonly log: Log;
+  /** How long a request's head may take. */
+  readonly headerTimeoutMs: number;
+  /** How long requests may go on once the server is to stop. */
+  readonly shutdownTimeoutMs: number;
+}
+
+/** The listening socket: takes connections, hands requests to the dispatcher, and ends without cutting anybody off. */
+export class ProxyServer {
+  readonly #options: ProxyServerOptions;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #stopping = false;
+
+  constructor(options: ProxyServerOptions) {
+    this.#options = options;
+    this.#server = createServer({
+      headersTimeout: options.headerTimeoutMs,
+      // A body may take as long as it moves: the forwarder watches that it does (BODY_IDLE_TIMEOUT).
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // The dispatcher answers that itself, as a problem document.
+      requireHostHeader: false,
+      connectionsCheckingInterval: Math.min(5_000, options.headerTimeoutMs),
+    });
+  }
+
+  /** Listens; resolves with the port. @throws the socket's error, such as EADDRINUSE */
+  async start(): Promise<number> {
+    const { dispatcher, bind, port } = this.#options;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    this.#server.on('request', (request, response) => {
+      if (this.#stopping) response.setHeader('Connection', 'close');
+      dispatcher.request(request, response);
+    });
+    this.#server.on('checkContinue', dispatcher.request.bind(dispatcher));
+    this.#server.on('upgrade', dispatcher.upgrade.bind(dispatcher));
+    this.#server.on('connect', refuseTunnel);
+    this.#server.on('clientError', answerClientError);
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host: bind, port, backlog: 4096 }, () => {
+        this.#server.off('error', reject);
+        // Out of descriptors, for one: the connection is lost, the server must not be.
+        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'the server could not take a connection'));
+        resolve();
+      });
+    });
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** No new connections; those in flight may finish until the deadline, then they are cut. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const deadlineMs = performance.now() + this.#options.shutdownTimeoutMs;
+    while (this.#options.dispatcher.open > 0 && performance.now() < deadlineMs) {
+      this.#server.closeIdleConnections();
+      await delay(25);
+    }
+    if (this.#options.dispatcher.open > 0) this.#options.log.warn({ open: this.#options.dispatcher.open }, 'cutting requests that did not finish in SHUTDOWN_TIMEOUT');
+    this.#server.closeIdleConnections();
+    // One turn for answers that are written but not yet on their way.
+    await Promise.race([closed, delay(100)]);
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+/** Longer than the 60 s that load balancers commonly keep an idle connection, so that it is they who close it. */
+const KEEP_ALIVE_MS = 75_000;
+
+function refuseTunnel(request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => undefined);
+  sendErrorOnSocket(request, socket, new PipesError('method_not_allowed', 'CONNECT is for forward proxies; pipes is none.'));
+}
+
+/** What Node's parser refuses: answered as everything else, and the connection closed (INTERFACE 3). */
+function answerClientError(thrown: NodeJS.ErrnoException, socket: Duplex): void {
+  if (thrown.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  sendErrorOnSocket(undefined, socket, clientError(thrown.code));
+}
+
+function clientError(code: string | undefined): PipesError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new PipesError('headers_too_large', 'The request headers are larger than 16 KB in all.');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new PipesError('request_timeout', 'The head of the request did not arrive in time.');
+  return new PipesError('invalid_request', 'The request is not valid HTTP/1.1.');
+}
