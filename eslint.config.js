@@ -14,6 +14,6 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
-  { files: ['src/cli/**', 'src/main.ts', 'bench/**', 'test/**', 'bin/**'], rules: { 'no-console': 'off' } },
-  { files: ['bin/**', 'eslint.config.js', 'test/lab/**/*.js', 'test/lab/**/*.mjs', 'examples/**'], extends: [tseslint.configs.disableTypeChecked] },
+  { files: ['src/cli/**', 'src/main.ts', 'bench/**', 'test/**', 'bin/**', 'scripts/**'], rules: { 'no-console': 'off' } },
+  { files: ['bin/**', 'eslint.config.js', 'test/lab/**/*.js', 'test/lab/**/*.mjs', 'examples/**', 'scripts/**'], extends: [tseslint.configs.disableTypeChecked] },
 );

@@ -1,0 +1,28 @@
+# What there is to do here, each as one command. The work is in scripts/, which say what they need and what is missing.
+.PHONY: help run test build lint bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+run: ## serve on http://localhost:8080 with a sample image, made from files on this machine
+	@scripts/run.sh
+
+test: ## everything: lint, types, build, import directions, and all tests on a real engine and registry
+	@scripts/test.sh
+
+build: ## compile src to dist
+	@scripts/packages.sh
+	@npm run --silent build
+
+lint: ## style and types of everything
+	@scripts/packages.sh
+	@npm run --silent lint
+	@npm run --silent types
+
+bench: ## cold wakes and forwarding next to the engine's own times and nginx's
+	@scripts/packages.sh
+	@npm run --silent build
+	@scripts/bench.sh
+
+clean: ## remove what was built and installed here (configs/ stays)
+	rm -rf dist coverage test-output node_modules

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+/** `make bench`: measurements, one after another, in the lab of the tests. They print numbers; what must hold is a test of its own. */
+export default defineConfig({
+  test: {
+    name: 'bench',
+    include: ['bench/**/*.bench.ts'],
+    globalSetup: ['test/lab/global-setup.ts'],
+    fileParallelism: false,
+    testTimeout: 300_000,
+    hookTimeout: 180_000,
+    disableConsoleIntercept: true,
+    passWithNoTests: true,
+  },
+});
