@@ -74,7 +74,7 @@ export class DockerBackend implements Backend {
         return;
       }
       if (!isNetworkGone(thrown)) throw this.#client.translate(thrown);
-      // Somebody pruned networks while nothing of ours was running. It goes by its name, so one of that name will do.
+      // Somebody pruned networks while nothing of ours was running.
       await this.#restoreNetwork(id);
       await this.#do(id, 'start', { timeoutMs: START_TIMEOUT_MS });
     }
@@ -180,11 +180,18 @@ export class DockerBackend implements Backend {
     for (const { NetworkID } of Object.values(info.NetworkSettings.Networks)) if (NetworkID !== '') await this.#networks.join(NetworkID);
   }
 
+  /** The container still holds the id of the network that is gone; joining the one that now has its name puts the new id there. */
   async #restoreNetwork(id: string): Promise<void> {
-    const reference = (await this.#inspect(id))?.Config.Labels[LABELS.reference];
+    const info = await this.#inspect(id);
+    const reference = info?.Config.Labels[LABELS.reference];
     if (reference === undefined) return;
     this.#networks.forget();
-    await this.#networks.place(parseReference(reference).user);
+    const place = await this.#networks.place(parseReference(reference).user);
+    try {
+      await this.#client.call({ method: 'POST', path: `/networks/${place.network}/connect`, body: { Container: id } });
+    } catch (thrown) {
+      throw this.#client.translate(thrown);
+    }
   }
 
   async #inspect(id: string): Promise<ContainerInspectInfo | undefined> {

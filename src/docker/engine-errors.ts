@@ -73,6 +73,7 @@ const ROWS: readonly Row[] = [
   { pattern: /bind source path does not exist|invalid mount config|invalid volume|error while mounting volume|Duplicate mount point/i, code: 'image_unusable', message: 'A volume of the configuration cannot be mounted.' },
   { pattern: /range of cpus is|minimum memory limit|invalid value .*(?:memory|cpu)|pids limit/i, code: 'image_unusable', message: 'The engine cannot give the container the cpus or memory of its configuration.' },
   { pattern: /oci runtime create failed|failed to create (?:shim|task)|cannot run executable/i, code: 'image_unusable', message: 'The engine could not start the image.' },
+  { pattern: /network .*not found|could not find bridge|is ambiguous/i, code: 'engine_unavailable', message: 'A network that the container needs is not in the engine any more.' },
   { pattern: /context deadline exceeded|cannot connect to the docker daemon|containerd.*(?:connection refused|unavailable|closing)|transport is closing/i, code: 'engine_unavailable', message: 'The container engine has trouble of its own.' },
 ];
 
