@@ -12,6 +12,7 @@ import { Credentials } from '../../../src/security/credentials.ts';
 import { Policy } from '../../../src/security/policy.ts';
 import { parseScope } from '../../../src/security/scopes.ts';
 import type { StoredToken, TokenStore } from '../../../src/security/token-store.ts';
+import { parseHostName } from '../../../src/targets/host-name.ts';
 import { parseReference, printReference, type Reference } from '../../../src/targets/reference.ts';
 import type { TargetConfigStore } from '../../../src/targets/target-config-store.ts';
 import type { TargetConfig } from '../../../src/targets/target-config.ts';
@@ -92,7 +93,10 @@ export interface Ask {
   readonly on?: string;
 }
 
-/** The API on a real server at a port of its own, over fakes of its ports. The place comes in a header, as no proxy stands before it. */
+/**
+ * The API on a real server at a port of its own, over fakes of its ports. As no proxy stands before it, the place comes in a
+ * header, or is read off a `*.localhost` host.
+ */
 export class RunningApi {
   readonly control = new FakeControl();
   readonly store = new MemoryStore();
@@ -163,7 +167,9 @@ export class RunningApi {
 
 function placeOf(request: http.IncomingMessage): LocalPlace {
   const target = request.headers['x-test-target'];
-  return typeof target === 'string' ? { kind: 'target', reference: parseReference(target) } : { kind: 'platform' };
+  if (typeof target === 'string') return { kind: 'target', reference: parseReference(target) };
+  const name = parseHostName(request.headers.host ?? '', { domains: [], domainLevels: undefined, platformHosts: [] });
+  return name.kind === 'reference' ? { kind: 'target', reference: name.reference } : { kind: 'platform' };
 }
 
 function parse(text: string): Answer['json'] {
