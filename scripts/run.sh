@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export PORT="${PORT:-8080}" CONFIG_DIR="${CONFIG_DIR:-./configs}"
 
-pipes_pid='' engine_pid='' engine_by_systemd='' temp=''
+pipes_pid='' stopping='' engine_pid='' engine_by_systemd='' temp=''
 
 main() {
   trap finish EXIT
@@ -47,8 +47,10 @@ start_engine() {
     engine_by_systemd=yes
   else
     echo 'starting Docker (dockerd)'
-    # In a session of its own: Ctrl-C reaches pipes first, which needs it to the end.
-    setsid dockerd --pidfile "$temp/dockerd.pid" >"$temp/dockerd.log" 2>&1 </dev/null &
+    # In a process group of its own (`-m`): Ctrl-C does not reach it, for pipes needs it to the end.
+    set -m
+    dockerd --pidfile "$temp/dockerd.pid" >"$temp/dockerd.log" 2>&1 </dev/null &
+    set +m
     engine_pid=$!
   fi
   for _ in $(seq 150); do
@@ -60,7 +62,10 @@ start_engine() {
 }
 
 serve() {
+  # In a process group of its own (`-m`): Ctrl-C comes here, and reaches pipes once.
+  set -m
   node bin/pipes.js serve &
+  set +m
   pipes_pid=$!
   while kill -0 "$pipes_pid" 2>/dev/null; do
     if (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; then
@@ -69,19 +74,19 @@ serve() {
     fi
     sleep 0.1
   done
-  # A signal that is handled ends a `wait` early.
   local code=0
   wait "$pipes_pid" || code=$?
-  while kill -0 "$pipes_pid" 2>/dev/null; do
+  # A signal that is handled ends the wait, not pipes; it still has requests to finish.
+  if [ -n "$stopping" ]; then
     code=0
     wait "$pipes_pid" || code=$?
-  done
-  pipes_pid=''
+  fi
   exit "$code"
 }
 
 stop_pipes() {
   [ -n "$pipes_pid" ] || exit 130
+  stopping=yes
   kill -TERM "$pipes_pid" 2>/dev/null || true
 }
 

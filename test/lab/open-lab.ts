@@ -15,8 +15,8 @@ export interface OpenLab {
 }
 
 /**
- * A lab: an engine, an open registry and one with a login. The engine is DOCKER_HOST's if one answers there; else a private one; else, where
- * none can be started, the machine's own. It throws one sentence when there is none at all.
+ * A lab: an engine, an open registry and one with a login. The engine is the one at DOCKER_HOST (unset: the machine's) if one answers there,
+ * else a private one. It throws one sentence when there is neither.
  */
 export async function openLab(): Promise<OpenLab> {
   const dir = mkdtempSync(join(tmpdir(), 'pipes-lab-'));
@@ -48,13 +48,13 @@ export async function openLab(): Promise<OpenLab> {
 
 async function engineFor(labDir: string): Promise<{ dockerHost: string; own: Engine | undefined }> {
   const given = process.env['DOCKER_HOST'];
-  if (given !== undefined && given !== '' && (await engineAnswers(given))) return { dockerHost: given, own: undefined };
+  const candidates = given === undefined || given === '' ? [MACHINES_OWN] : [given];
+  for (const dockerHost of candidates) if (await engineAnswers(dockerHost)) return { dockerHost, own: undefined };
   const obstacle = engineObstacle();
-  if (obstacle === undefined) {
-    const own = await startEngine({ labDir, iptables: true });
-    return { dockerHost: own.dockerHost, own };
-  }
-  const machines = 'unix:///var/run/docker.sock';
-  if (await engineAnswers(machines)) return { dockerHost: machines, own: undefined };
-  throw new Error(`no engine for the tests: none answers at ${given ?? machines}, and ${obstacle}`);
+  if (obstacle !== undefined) throw new Error(`no engine for the tests: none answers at ${candidates.join()}, and ${obstacle}`);
+  // Only where no other engine of the machine minds: a start rewrites the firewall chains that they share.
+  const own = await startEngine({ labDir, iptables: true });
+  return { dockerHost: own.dockerHost, own };
 }
+
+const MACHINES_OWN = 'unix:///var/run/docker.sock';
