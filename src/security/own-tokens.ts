@@ -24,9 +24,9 @@ export function sameHash(one: string, other: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** The token of `Authorization: Bearer …` (RFC 6750); the scheme knows no case. Undefined for every other header. */
+/** The token of `Authorization: Bearer …` (RFC 6750); the scheme knows no case, and `API_TOKEN` may hold spaces. Undefined for every other header. */
 export function bearerOf(authorization: string | undefined): string | undefined {
-  return /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+  return /^bearer +(\S(?:.*\S)?) *$/i.exec(authorization ?? '')?.[1];
 }
 
 /**

@@ -14,7 +14,7 @@ export class TokenBuckets {
   readonly #nowMs: () => number;
   readonly #buckets = new Map<string, Bucket>();
 
-  /** @param nowMs a clock that never goes back, in milliseconds */
+  /** @param nowMs a clock, in milliseconds */
   constructor(rate: Rate, maxKeys: number, nowMs: () => number) {
     this.#rate = rate;
     this.#maxKeys = maxKeys;
@@ -48,7 +48,8 @@ export class TokenBuckets {
     const nowMs = this.#nowMs();
     const bucket = this.#buckets.get(key);
     if (!bucket) return { tokens: this.#rate.count, atMs: nowMs };
-    const gained = ((nowMs - bucket.atMs) * this.#rate.count) / this.#rate.perMs;
+    // The time of day may be set back; that takes nothing away.
+    const gained = (Math.max(0, nowMs - bucket.atMs) * this.#rate.count) / this.#rate.perMs;
     return { tokens: Math.min(this.#rate.count, bucket.tokens + gained), atMs: nowMs };
   }
 }
