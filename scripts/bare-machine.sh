@@ -7,7 +7,7 @@ set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -ge 1 ] || { sed -n '2,5s/^# //p' "$0"; exit 2; }
 [ "$(id -u)" = 0 ] || { echo 'bare-machine: needs root' >&2; exit 1; }
-for tool in debootstrap git ip iptables unshare pivot_root node npm; do
+for tool in debootstrap git ip iptables nsenter unshare pivot_root node npm; do
   command -v "$tool" >/dev/null || { echo "bare-machine: needs $tool" >&2; exit 1; }
 done
 mkdir -p "$1"
@@ -33,7 +33,7 @@ make_system() {
   local suite mirror
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
   mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
-    sed -nE 's/^(URIs: *|deb (\[[^]]*\] )?)(https?:[^ ]+).*/\3/p' | head -n 1)
+    sed -nE 's/^(URIs: *|deb (\[[^]]*\] )?)(https?:[^ ]+).*/\3/p' | head -n 1 || true)
   debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >/dev/null
 }
 
@@ -82,7 +82,8 @@ firewall() {
 
 enter() {
   # shellcheck disable=SC2016 # expanded inside
-  ip netns exec "$name" unshare --mount --pid --uts --fork --kill-child bash -ceu '
+  # Not by `ip netns exec`: it hides the cgroups below a /sys of its own.
+  nsenter --net="/run/netns/$name" unshare --mount --pid --uts --fork --kill-child bash -ceu '
     root=$1; shift
     mount --make-rprivate /
     mount --bind "$root" "$root"
@@ -90,10 +91,7 @@ enter() {
     mount -t sysfs sysfs "$root/sys"
     mount --rbind /dev "$root/dev"
     hostname bare
-    # ip netns exec has put a sysfs of its own over /sys; the cgroups are told apart by the mounts of before, in process 1 of the machine.
-    if [ -d /proc/1/root/sys/fs/cgroup/memory ] || [ -e /proc/1/root/sys/fs/cgroup/cgroup.controllers ]; then
-      mount --rbind /proc/1/root/sys/fs/cgroup "$root/sys/fs/cgroup"
-    fi
+    mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
     cd "$root"
     mkdir -p .outside
     pivot_root . .outside
