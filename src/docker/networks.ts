@@ -32,10 +32,13 @@ export class Networks {
   readonly #flights = new SingleFlight<Place>();
   /** Ids of networks that pipes' own container is in. */
   readonly #joined = new Set<string>();
+  readonly #findSelf: (client: EngineClient) => Promise<OwnContainer | undefined>;
   #self: Promise<OwnContainer | undefined> | undefined;
 
-  constructor(client: EngineClient, options: NetworkOptions, log: Log) {
+  /** @param findSelf another answer to whether pipes runs in a container; for tests, which do not */
+  constructor(client: EngineClient, options: NetworkOptions, log: Log, findSelf = findOwnContainer) {
     this.#client = client;
+    this.#findSelf = findSelf;
     this.#options = options;
     this.#log = log;
   }
@@ -57,7 +60,7 @@ export class Networks {
 
   /** The container that pipes runs in, if it is one of this engine. */
   async self(): Promise<OwnContainer | undefined> {
-    this.#self ??= findOwnContainer(this.#client);
+    this.#self ??= this.#findSelf(this.#client);
     try {
       return await this.#self;
     } catch (error) {
