@@ -23,6 +23,7 @@ export class AnswerRelay {
   /** True once a byte of the head or body was given to Node for sending on its own accord. */
   isFlushed = false;
   isEnded = false;
+  #hasBroken = false;
 
   constructor(answer: IncomingMessage, response: ServerResponse, stats: ForwardStats) {
     this.answer = answer;
@@ -46,6 +47,16 @@ export class AnswerRelay {
     // Data that came together with the head is delivered in this turn and leaves in one packet with it. A head that comes alone,
     // as that of server-sent events does, must not wait for a body.
     process.nextTick(flushHead, this);
+  }
+
+  /** Whether the upstream has said all of it. */
+  get isWhole(): boolean {
+    return this.answer.complete && !this.#hasBroken;
+  }
+
+  /** The upstream's connection failed. Node counts a body that ends with its connection as complete even then. */
+  connectionFailed(): void {
+    if (!this.answer.complete) this.#hasBroken = true;
   }
 
   /** Ends the client's connection so that it can tell that the answer is not whole. */
@@ -77,14 +88,15 @@ function onData(this: IncomingMessage, chunk: Buffer): void {
   const self = (this as unknown as Tied)[relay];
   self.stats.bytesOut += chunk.length;
   // With the end known, the last chunk leaves in one write with what ends the message.
-  if (this.complete && this.readableLength === 0) return self.end(chunk);
+  if (this.readableLength === 0 && self.isWhole) return self.end(chunk);
   self.isFlushed = true;
   if (!self.response.write(chunk)) this.pause();
 }
 
 function onEnd(this: IncomingMessage): void {
   // Node also ends the stream of an answer that was cut short; only a whole one may look whole to the client.
-  if (this.complete) (this as unknown as Tied)[relay].end();
+  const self = (this as unknown as Tied)[relay];
+  if (self.isWhole) self.end();
 }
 
 function onDrain(this: ServerResponse): void {

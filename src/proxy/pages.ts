@@ -24,7 +24,8 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
   if (response.destroyed) return;
   const { headers, body } = draw(error, request.headers.accept, options);
   const isBodyOpen = !request.complete;
-  response.writeHead(error.status, { ...headers, ...(isBodyOpen ? { Connection: 'close' } : {}) });
+  // The reason is named, since one that an upstream's answer left behind would stand.
+  response.writeHead(error.status, STATUS_CODES[error.status], { ...headers, ...(isBodyOpen ? { Connection: 'close' } : {}) });
   if (!isBodyOpen) {
     request.resume();
     response.end(request.method === 'HEAD' ? undefined : body);

@@ -222,6 +222,7 @@ export class RequestRelay {
 
   upstreamFailed(error: Error): void {
     this.#failure ??= error;
+    this.#answer?.connectionFailed();
   }
 
   upstreamCloses(outgoing: ClientRequest): void {
@@ -237,7 +238,7 @@ export class RequestRelay {
     this.#isUpstreamOver = true;
     clearTimeout(this.#bodyTimer);
     if (answer === undefined && !this.#isAborted) return this.#failBeforeAnswer();
-    if (answer !== undefined && !answer.answer.complete && !this.#isClientOver) answer.cut();
+    if (answer !== undefined && !answer.isWhole && !this.#isClientOver) answer.cut();
     else if (this.#hasBody && !this.request.complete) this.#dropRestOfBody();
     this.#settleWhenOver();
   }
@@ -245,12 +246,26 @@ export class RequestRelay {
   clientCloses(): void {
     if (this.#isClientOver) return;
     this.#isClientOver = true;
-    this.#isAborted = !this.response.writableFinished && !(this.#isUpstreamOver && this.#answer?.answer.complete === false);
+    this.#isAborted = !this.response.writableFinished && !(this.#isUpstreamOver && this.#answer?.isWhole === false);
     if (this.#isAborted) {
       clearTimeout(this.#bodyTimer);
       if (!this.#isUpstreamOver) this.#outgoing.destroy();
-    } else if (this.#isUpstreamOver && this.#hasBody && !this.request.complete) this.#dropRestOfBody();
+    } else if (this.#hasBody && !this.request.complete) {
+      if (this.#isUpstreamOver) this.#dropRestOfBody();
+      else this.#watchConnection();
+    }
     this.#settleWhenOver();
+  }
+
+  /** The answer is over and the body goes on. From here Node no longer tells the request that its connection closed. */
+  #watchConnection(): void {
+    const { request } = this;
+    const { socket } = request;
+    const lost = (): void => this.loseBody();
+    if (socket.destroyed) return lost();
+    socket.once('close', lost);
+    request.once('end', () => socket.off('close', lost));
+    this.#outgoing.once('close', () => socket.off('close', lost));
   }
 
   /** The upstream answered and takes no more. The client keeps its time to read the answer; only then the rest is bounded. */
@@ -297,7 +312,7 @@ export class RequestRelay {
     const answer = this.#answer;
     if (this.#isAborted || answer === undefined) return this.#done({ kind: 'aborted', status: answer?.answer.statusCode });
     const status = answer.answer.statusCode!;
-    if (answer.answer.complete) return this.#done({ kind: 'answered', status });
+    if (answer.isWhole) return this.#done({ kind: 'answered', status });
     this.#done({ kind: 'broken', status, error: new PipesError('upstream_failed', 'The container broke off in the middle of its answer.', { cause: this.#failure }) });
   }
 

@@ -207,6 +207,7 @@ export class UpgradeRelay {
 
   readonly #onUpstreamError = (error: Error): void => {
     this.#failure ??= error;
+    this.#answer?.connectionFailed();
   };
 
   readonly #onUpstreamClose = (): void => {
@@ -218,7 +219,7 @@ export class UpgradeRelay {
       const { error, hasConnected } = upstreamError(this.#upstream, this.#failure);
       return this.#fail(error, !hasConnected);
     }
-    if (!this.#answer.answer.complete && !this.#isClientOver) this.#answer.cut();
+    if (!this.#answer.isWhole && !this.#isClientOver) this.#answer.cut();
     this.#settleWhenOver();
   };
 
@@ -228,7 +229,7 @@ export class UpgradeRelay {
     const socket = this.#socket;
     const tunnel = this.#tunnel;
     if (tunnel === undefined) {
-      this.#isAborted = !(this.#isUpstreamOver && this.#answer?.answer.complete === false);
+      this.#isAborted = !(this.#isUpstreamOver && this.#answer?.isWhole === false);
       this.#outgoing?.destroy();
     } else if (this.#failure === undefined && (socket.errored || !socket.readableEnded)) {
       this.#isAborted = !tunnel.destroyed;
@@ -255,7 +256,7 @@ export class UpgradeRelay {
     if (!this.#isClientOver || !this.#isUpstreamOver) return;
     const status = this.#answer?.answer.statusCode ?? (this.#tunnel ? this.#context.stats.status : undefined);
     if (this.#isAborted || status === undefined) return this.#settle({ kind: 'aborted', status });
-    const isWhole = this.#tunnel ? this.#failure === undefined : this.#answer!.answer.complete;
+    const isWhole = this.#tunnel ? this.#failure === undefined : this.#answer!.isWhole;
     if (isWhole) return this.#settle({ kind: 'answered', status });
     this.#settle({ kind: 'broken', status, error: new PipesError('upstream_failed', 'The container broke off an open connection.', { cause: this.#failure }) });
   }

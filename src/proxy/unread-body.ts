@@ -20,6 +20,7 @@ export function discardBody(request: IncomingMessage, done?: () => void, lingerM
     clearTimeout(timer);
     request.off('end', finish);
     request.off('close', finish);
+    socket.off('close', finish);
     done?.();
   };
   const timer = setTimeout(() => {
@@ -28,6 +29,8 @@ export function discardBody(request: IncomingMessage, done?: () => void, lingerM
   }, lingerMs);
   request.once('end', finish);
   request.once('close', finish);
+  // Once its response is over, Node no longer tells a request that its connection closed.
+  socket.once('close', finish);
   request.resume();
 }
 
