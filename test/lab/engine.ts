@@ -32,6 +32,8 @@ export interface EngineOptions {
    */
   readonly iptables?: boolean;
   readonly extraArgs?: readonly string[];
+  /** Gives it a disk of that size, in memory, that can run full. */
+  readonly diskBytes?: number;
 }
 
 /** Starts an engine and waits until it answers. */
@@ -43,6 +45,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const names = { root, namespace: slot.bridge, cgroup: slot.bridge, bridge: slot.bridge, pool: `10.214.${slot.index * 16}.0/20` };
   writeFileSync(join(root, 'engine.json'), JSON.stringify(names));
   for (const part of ['data', 'exec']) mkdirSync(join(root, part));
+  if (options.diskBytes !== undefined) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.diskBytes}`, 'tmpfs', join(root, 'data')]);
   const dockerHost = `unix://${root}/docker.sock`;
   const args = [
     ...['--data-root', `${root}/data`, '--exec-root', `${root}/exec`, '--pidfile', `${root}/dockerd-own-pid`, '-H', dockerHost],

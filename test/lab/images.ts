@@ -25,6 +25,8 @@ export interface ImageRecipe {
   readonly workdir?: string;
   /** Adds a layer of so many random bytes, for pulls that take their time. */
   readonly ballastBytes?: number;
+  /** Executable files, by their absolute paths. */
+  readonly programs?: Readonly<Record<string, string | Buffer>>;
 }
 
 /** Images for tests, made without network from files of this machine, on one engine. */
@@ -41,6 +43,10 @@ export class FixtureImages {
     const context = mkdtempSync(join(tmpdir(), 'pipes-image-'));
     try {
       if (recipe.ballastBytes !== undefined) await promisify(execFile)('dd', ['if=/dev/urandom', `of=${context}/ballast`, 'bs=65536', `count=${Math.ceil(recipe.ballastBytes / 65_536)}`]);
+      for (const [path, content] of Object.entries(recipe.programs ?? {})) {
+        mkdirSync(dirname(join(context, 'programs', path)), { recursive: true });
+        writeFileSync(join(context, 'programs', path), content, { mode: 0o755 });
+      }
       writeFileSync(join(context, 'Dockerfile'), dockerfile(base, recipe));
       return await this.#buildDirectory(name, context);
     } finally {
@@ -175,6 +181,7 @@ export class FixtureImages {
 function dockerfile(base: string, recipe: ImageRecipe): string {
   const lines = [`FROM ${base}`];
   if (recipe.ballastBytes !== undefined) lines.push('COPY ballast /ballast');
+  if (recipe.programs !== undefined) lines.push('COPY programs /');
   for (const [name, value] of Object.entries(recipe.labels ?? {})) lines.push(`LABEL ${name}=${JSON.stringify(value)}`);
   for (const [name, value] of Object.entries(recipe.env ?? {})) lines.push(`ENV ${name}=${JSON.stringify(value)}`);
   for (const port of recipe.expose ?? ['80']) lines.push(`EXPOSE ${port}`);

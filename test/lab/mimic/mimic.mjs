@@ -23,7 +23,7 @@
  *   /events?count=&ms=  Server-Sent Events, one every ms; without count for ever
  *   /hang               never answers. /hang-mid?bytes= sends so many bytes, then nothing
  *   /die?after=         promises 1 MiB, sends `after` bytes, cuts the connection; &exit=1 ends the process too; &chunked=1
- *   /reset              resets the connection without an answer. /exit?code= ends the process
+ *   /reset              resets the connection without an answer. /exit?code= ends the process. /deaf stops listening and lives on
  *   /trailers           a chunked answer with trailers. /informational: 103 first, then 200. /big-headers?bytes=
  *   /chunked?parts=     so many chunks of one line each
  *   /ready              200, or 503 as READY_AFTER_MS says
@@ -159,6 +159,14 @@ const answers = {
   },
   reset: ({ request }) => request.socket.resetAndDestroy(),
   exit: ({ query }) => process.exit(number(query, 'code', 1)),
+  deaf({ response }) {
+    response.setHeader('connection', 'close');
+    // Once the answer is out: whoever has it can count on it.
+    server.close();
+    server.closeIdleConnections();
+    setInterval(() => {}, 60_000);
+    text(response, 200, 'deaf\n');
+  },
   trailers({ response }) {
     response.writeHead(200, { 'content-type': 'text/plain', trailer: 'x-checksum, x-second' });
     response.write('body\n');

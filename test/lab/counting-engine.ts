@@ -1,0 +1,77 @@
+import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { labDirectory } from './lab.ts';
+
+/** A socket that stands for an engine: passes each call on, writes it down, and breaks off on demand. */
+export interface CountingEngine {
+  /** For pipes, in the place of the engine's own. */
+  readonly dockerHost: string;
+  /** Each call so far as `GET /containers/json`: without the API's version and the query; oldest first. */
+  calls(): readonly string[];
+  /** How many calls fit. */
+  count(pattern: RegExp): number;
+  /** Ends every event stream, and lets none begin until `mend`; all other calls go on. */
+  cutEvents(): void;
+  /** Ends every call, and takes no more until `mend`: the engine is away. */
+  cut(): void;
+  mend(): void;
+  close(): Promise<void>;
+}
+
+/** Listens on a socket of its own in front of the engine at `dockerHost` (`unix://…`). */
+export async function countCalls(dockerHost: string): Promise<CountingEngine> {
+  const calls: string[] = [];
+  const open = new Set<{ readonly call: string; readonly response: ServerResponse }>();
+  const socketPath = join(labDirectory('counting'), 'engine.sock');
+  let refused: RegExp | undefined;
+  const server = createServer({ requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
+    const path = new URL(request.url ?? '/', 'http://engine').pathname.replace(/^\/v[\d.]+(?=\/)/, '');
+    const call = `${request.method ?? ''} ${path}`;
+    calls.push(call);
+    if (refused?.test(call) === true) {
+      request.socket.destroy();
+      return;
+    }
+    const entry = { call, response };
+    open.add(entry);
+    response.once('close', () => open.delete(entry));
+    passOn(request, response, new URL(dockerHost).pathname);
+  });
+  const refuse = (pattern: RegExp): void => {
+    refused = pattern;
+    for (const { call, response } of open) if (pattern.test(call)) response.socket?.destroy();
+  };
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socketPath, resolve);
+  });
+  return {
+    dockerHost: `unix://${socketPath}`,
+    calls: () => calls,
+    count: (pattern) => calls.filter((call) => pattern.test(call)).length,
+    cutEvents: () => refuse(/ \/events$/),
+    cut: () => refuse(/^/),
+    mend: () => (refused = undefined),
+    close: () => closed(server),
+  };
+}
+
+function passOn(request: IncomingMessage, response: ServerResponse, socketPath: string): void {
+  const outgoing = httpRequest({ socketPath, method: request.method, path: request.url, headers: request.headers, agent: false }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    response.flushHeaders();
+    answer.on('error', () => response.destroy());
+    answer.pipe(response);
+  });
+  outgoing.on('error', () => response.destroy());
+  response.on('close', () => outgoing.destroy());
+  request.on('error', () => outgoing.destroy());
+  request.pipe(outgoing);
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
