@@ -4,6 +4,7 @@ import type { PipesError } from '../core/errors.ts';
 import { problemHeaders, problemOf } from '../core/problem.ts';
 import { errorForm, type ErrorForm } from './accept.ts';
 import { ERROR_PAGE_POLICY, errorPage } from './error-page.ts';
+import { hasBody } from './forwarded-headers.ts';
 import { closeGently, discardBody } from './unread-body.ts';
 
 export interface PageOptions {
@@ -13,7 +14,7 @@ export interface PageOptions {
 
 /**
  * Answers a request with an error, in the form its `Accept` asks for. Where a head has gone out already nothing can be said any more: the
- * connection is cut. Where the request's body has not all arrived the connection ends after this answer, but only once
+ * connection is cut. Where much of the request's body is still to come the connection ends after this answer, but only once
  * the client has had time to read it.
  */
 export function sendError(request: IncomingMessage, response: ServerResponse, error: PipesError, options: PageOptions = {}): void {
@@ -23,7 +24,7 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
   }
   if (response.destroyed) return;
   const { headers, body } = draw(error, request.headers.accept, options);
-  const isBodyOpen = !request.complete;
+  const isBodyOpen = hasMuchToCome(request);
   // The reason is named, since one that an upstream's answer left behind would stand.
   response.writeHead(error.status, STATUS_CODES[error.status], { ...headers, ...(isBodyOpen ? { Connection: 'close' } : {}) });
   if (!isBodyOpen) {
@@ -51,6 +52,14 @@ export function sendErrorOnSocket(request: IncomingMessage | undefined, socket: 
   const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? 'Error'}\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
   socket.write(request?.method === 'HEAD' ? Buffer.from(head, 'latin1') : Buffer.concat([Buffer.from(head, 'latin1'), body]));
   closeGently(socket);
+}
+
+/** Less than this is read to its end, so that the connection can serve on. */
+const SMALL_BODY_BYTES = 65_536;
+
+function hasMuchToCome(request: IncomingMessage): boolean {
+  if (request.complete || !hasBody(request)) return false;
+  return request.headers['transfer-encoding'] !== undefined || request.headers.expect !== undefined || Number(request.headers['content-length']) > SMALL_BODY_BYTES;
 }
 
 const CONTENT_TYPES: Readonly<Record<ErrorForm, string>> = {
