@@ -11,6 +11,8 @@ export interface ApiState {
   isInsider?: boolean;
   /** The request replaces a container's configuration: one that does not get ready is then 502, not 504 (INTERFACE 4). */
   isReplacing?: boolean;
+  /** The client was told to send the body that it asked leave for (`Expect: 100-continue`). */
+  hasContinued?: boolean;
 }
 
 export type ApiContext = ParameterizedContext<ApiState>;

@@ -80,6 +80,8 @@ function makeApp(options: ApiOptions, background: Background, placeOf: (request:
     ctx.state = { place: placeOf(ctx.req) };
     ctx.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
     await next();
+    // Whoever asked leave to send a body and did not get it may send it or not (RFC 9110, 10.1.1): nothing can follow here.
+    if (ctx.get('expect') !== '' && !ctx.state.hasContinued && !ctx.res.headersSent) ctx.set('Connection', 'close');
   });
   app.use(drawErrors(options.log));
   app.use(async (ctx, next) => {

@@ -17,7 +17,7 @@ export function routeContainerConfig(router: Router<ApiState>, parts: TargetPart
   router.put('/container/config', async (ctx: ApiContext) => {
     const request = openTarget(ctx, parts, 'deploy');
     queryFlag(ctx, 'wait', true); // A faulty query must not leave a written configuration behind.
-    const config = await readBody(ctx.req, TargetConfig, parts.bodyTimeoutMs);
+    const config = await readBody(ctx, TargetConfig, parts.bodyTimeoutMs);
     const key = printReference(request.reference);
     assertMayWrite(parts, request.caller, parts.configs.container(key), config);
     parts.control.assertManaged(request.reference);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
+import type { ApiContext } from './api-context.ts';
 import { faultsOf, type Fault } from './contract/faults.ts';
 
 /** Most that a body may hold (INTERFACE 4). */
@@ -10,10 +11,10 @@ export const BODY_LIMIT_BYTES = 1024 * 1024;
  * The body as what the schema describes. Its content type does not matter; that it is JSON does.
  * @throws PipesError `invalid_request` with every fault, `body_too_large`, `request_timeout`
  */
-export async function readBody<Schema extends z.ZodType>(request: IncomingMessage, schema: Schema, timeoutMs: number): Promise<z.output<Schema>> {
-  const encoding = request.headers['content-encoding'];
+export async function readBody<Schema extends z.ZodType>(ctx: ApiContext, schema: Schema, timeoutMs: number): Promise<z.output<Schema>> {
+  const encoding = ctx.req.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') throw invalid([{ path: '', message: `must not be compressed (Content-Encoding: ${encoding})` }]);
-  const checked = schema.safeParse(parseJson(await readBytes(request, timeoutMs)));
+  const checked = schema.safeParse(parseJson(await readBytes(ctx, timeoutMs)));
   if (checked.success) return checked.data;
   throw invalid(faultsOf(checked.error));
 }
@@ -24,6 +25,9 @@ export function invalid(faults: readonly Fault[]): PipesError {
   const more = faults.length > FAULTS_IN_DETAIL ? `; and ${faults.length - FAULTS_IN_DETAIL} more in "faults"` : '';
   return new PipesError('invalid_request', `The body is not valid: ${named}${more}.`, { members: { faults } });
 }
+
+/** What a timer can count to; one that is set for longer, or never (`off`), would go off at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** The sentence for people stays readable; the member `faults` has them all. */
 const FAULTS_IN_DETAIL = 5;
@@ -38,7 +42,8 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
-function readBytes(request: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+function readBytes(ctx: ApiContext, timeoutMs: number): Promise<Buffer> {
+  const request = ctx.req;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
@@ -61,10 +66,18 @@ function readBytes(request: IncomingMessage, timeoutMs: number): Promise<Buffer>
     const end = (): void => finish(() => resolve(Buffer.concat(chunks)));
     const broken = (): void => finish(() => reject(new PipesError('invalid_request', 'The connection broke off before the body was whole.')));
     const late = (): void => finish(() => reject(new PipesError('request_timeout', `The body was not whole after ${timeoutMs / 1000} s.`)));
-    const timer = setTimeout(late, timeoutMs);
+    const timer = setTimeout(late, Math.min(timeoutMs, LONGEST_TIMEOUT_MS));
     if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT_BYTES) return refuse();
+    letItSend(ctx);
     request.on('data', take).on('end', end).on('error', broken).on('close', broken);
   });
+}
+
+/** Node's server leaves `Expect: 100-continue` to us, as the proxy wants the app to answer it where a request is forwarded. */
+function letItSend(ctx: ApiContext): void {
+  if (ctx.get('expect').toLowerCase() !== '100-continue') return;
+  ctx.res.writeContinue();
+  ctx.state.hasContinued = true;
 }
 
 /**

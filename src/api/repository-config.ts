@@ -20,7 +20,7 @@ export function routeRepositoryConfig(router: Router<ApiState>, parts: TargetPar
     const request = openTarget(ctx, parts, 'deploy');
     queryFlag(ctx, 'wait', true); // A faulty query must not leave a written configuration behind.
     const restarts = queryFlag(ctx, 'restart', false);
-    const config = await readBody(ctx.req, TargetConfig, parts.bodyTimeoutMs);
+    const config = await readBody(ctx, TargetConfig, parts.bodyTimeoutMs);
     assertMayWrite(parts, request.caller, parts.configs.repository(request.repository), config);
     await parts.configs.setRepository(request.repository, config);
     ctx.state.isReplacing = true;

@@ -27,7 +27,7 @@ export function routeTokens(router: Router<ApiState>, parts: TokenParts): void {
 
   router.post('/tokens', async (ctx: ApiContext) => {
     authentication.admin(ctx);
-    const { name, scopes, expires } = await readBody(ctx.req, NewToken, parts.bodyTimeoutMs);
+    const { name, scopes, expires } = await readBody(ctx, NewToken, parts.bodyTimeoutMs);
     const expiresAt = expires === undefined ? undefined : new Date(expiryMs(expires, parts.nowMs()));
     if (expiresAt && expiresAt.getTime() <= parts.nowMs()) throw invalid([{ path: 'expires', message: 'must be in the future' }]);
     const token = await credentials.makeToken(name, readScopes(scopes), expiresAt);

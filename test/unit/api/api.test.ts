@@ -215,6 +215,25 @@ describe('bodies that are too large or never whole', () => {
     expect((await api.ask('/__proxyapi/container/config', { on: WEB, token: deploy, method: 'PUT', headers: chunked, body })).status).toBe(200);
   });
 
+  it('are refused before they are sent by a client that asks first, and are called for otherwise', async () => {
+    const ask = async (token: string, body: string, announcedBytes: number): Promise<string> => {
+      const socket = connect(api.port, '127.0.0.1');
+      let answer = '';
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.on('data', (chunk: Buffer) => {
+        answer += chunk.toString();
+        if (answer === 'HTTP/1.1 100 Continue\r\n\r\n') socket.end(body);
+      });
+      const head = [`PUT /__proxyapi/container/config HTTP/1.1`, 'Host: x', `X-Test-Target: ${WEB}`, `Authorization: Bearer ${token}`, 'Expect: 100-continue', `Content-Length: ${announcedBytes}`];
+      socket.write(`${head.join('\r\n')}\r\n\r\n`);
+      await closed;
+      return answer;
+    };
+    expect(await ask(deploy, '{"port":80}', 11)).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /);
+    expect(await ask(deploy, '', 2_000_000)).toMatch(/^HTTP\/1\.1 413 /);
+    expect(await ask('pipes_wrong', '', 11)).toMatch(/^HTTP\/1\.1 401 /);
+  });
+
   it('cut off a client that never stops sending', async () => {
     const socket = connect(api.port, '127.0.0.1');
     socket.on('error', () => undefined);
@@ -244,6 +263,27 @@ describe('bodies that are too large or never whole', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
     expect(answer).toContain('request_timeout');
     await slow.stop();
+  });
+
+  it('are waited for where the deadline is off', async () => {
+    const patient = new RunningApi({ bodyTimeoutMs: Infinity, isOpen: true });
+    await patient.start();
+    const socket = connect(patient.port, '127.0.0.1');
+    let answer = '';
+    const answered = new Promise<void>((resolve) => socket.once('data', (chunk: Buffer) => {
+      answer = chunk.toString();
+      resolve();
+    }));
+    const called = new Promise((done) => patient.server.once('request', done));
+    socket.write(`PUT /__proxyapi/container/config HTTP/1.1\r\nHost: x\r\nX-Test-Target: ${WEB}\r\nContent-Length: 11\r\n\r\n{"port"`);
+    await called;
+    // A timer that went off at once would have answered before this second request is through.
+    expect((await patient.ask('/health')).status).toBe(200);
+    socket.write(':80}');
+    await answered;
+    socket.destroy();
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    await patient.stop();
   });
 
   it('cost nothing when the client leaves in the middle', async () => {

@@ -32,7 +32,7 @@ export class FakeControl implements InstanceControl {
     const key = printReference(reference);
     return {
       reference: key, image: `docker.io/${key}`, digest: null, state: 'absent', containerId: null, managed: true,
-      startedAt: null, lastUsedAt: null, inFlight: 0, upstream: null, error: null, ...this.instances.get(key),
+      startedAt: null, lastUsedAt: null, inFlight: 0, upstream: null, error: null, lastWake: null, ...this.instances.get(key),
     };
   }
   reports(): InstanceReport[] {
@@ -121,7 +121,8 @@ export class RunningApi {
       clientOf: (request) => request.socket.remoteAddress ?? '',
       bodyTimeoutMs: options.bodyTimeoutMs ?? 5000,
     });
-    this.server = http.createServer((request, response) => this.api.request(request, response, placeOf(request)));
+    const handle = (request: http.IncomingMessage, response: http.ServerResponse): void => this.api.request(request, response, placeOf(request));
+    this.server = http.createServer(handle).on('checkContinue', handle); // as the proxy's server
     this.server.on('upgrade', (_request, socket) => this.api.upgrade(_request, socket));
   }
 
