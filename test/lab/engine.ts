@@ -42,14 +42,15 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   if (obstacle !== undefined) throw new Error(obstacle);
   const root = mkdtempSync(join(options.labDir, 'engine-'));
   const slot = claimBridge();
-  const names = { root, namespace: slot.bridge, cgroup: slot.bridge, bridge: slot.bridge, pool: `10.214.${slot.index * 16}.0/20` };
+  const names = { root, namespace: slot.bridge, cgroup: slot.bridge, bridge: slot.bridge, subnet: `10.214.${slot.index}.0/24` };
   writeFileSync(join(root, 'engine.json'), JSON.stringify(names));
   for (const part of ['data', 'exec']) mkdirSync(join(root, part));
   if (options.diskBytes !== undefined) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.diskBytes}`, 'tmpfs', join(root, 'data')]);
   const dockerHost = `unix://${root}/docker.sock`;
   const args = [
     ...['--data-root', `${root}/data`, '--exec-root', `${root}/exec`, '--pidfile', `${root}/dockerd-own-pid`, '-H', dockerHost],
-    ...['--bridge', slot.bridge, '--default-address-pool', `base=10.214.${slot.index * 16 + 8}.0/21,size=26`],
+    // No address pool of its own for further networks: an engine that has one removes docker0, whosever it is, when it starts again.
+    ...['--bridge', slot.bridge],
     ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--cgroup-parent', `/${names.cgroup}`],
     // Where the machine's containerd runs, dockerd uses it: keep out of the other engine's names there.
     ...['--containerd-namespace', names.namespace, '--containerd-plugins-namespace', `${names.namespace}-plugins`],
@@ -116,7 +117,7 @@ function claimBridge(): { bridge: string; index: number } {
       if (String(error).includes('File exists')) continue;
       throw new Error(`a private engine needs a network bridge of its own, and none can be made: ${String(error)}`, { cause: error });
     }
-    execFileSync('ip', ['addr', 'add', `10.214.${index * 16}.1/22`, 'dev', bridge]);
+    execFileSync('ip', ['addr', 'add', `10.214.${index}.1/24`, 'dev', bridge]);
     execFileSync('ip', ['link', 'set', bridge, 'up']);
     return { bridge, index };
   }

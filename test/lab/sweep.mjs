@@ -48,7 +48,7 @@ async function endProcesses(pidFiles) {
   for (const [pid, startTime] of owned) if (runs(pid, startTime)) signal(pid, 'SIGKILL');
 }
 
-async function sweepEngine({ root, namespace, cgroup, bridge, pool }) {
+async function sweepEngine({ root, namespace, cgroup, bridge, subnet }) {
   for (let round = 0; round < 50; round += 1) {
     const pids = [...cgroupProcesses(cgroup), ...processesWith(`-namespace ${namespace} `), ...processesWith(`${root}/exec/`)];
     if (pids.length === 0) break;
@@ -56,9 +56,9 @@ async function sweepEngine({ root, namespace, cgroup, bridge, pool }) {
     await wait(50);
   }
   for (const path of mountsBelow(root)) quietly('umount', ['-l', path]);
-  const links = [bridge, ...userBridges(root), ...linksWithin(pool)];
-  dropRules(links, pool);
-  for (const link of new Set(links)) quietly('ip', ['link', 'del', link]);
+  const links = [bridge, ...userBridges(root)];
+  dropRules(links, subnet);
+  for (const link of links) quietly('ip', ['link', 'del', link]);
   for (const group of cgroupDirs(cgroup)) removeCgroup(group);
 }
 
@@ -133,20 +133,12 @@ function userBridges(root) {
   return [...readFileSync(store, 'latin1').matchAll(/"BridgeName":"(br-[0-9a-f]{12})"/g)].map((match) => match[1]);
 }
 
-function linksWithin(pool) {
-  const lines = quietly('ip', ['-o', '-4', 'addr', 'show', 'to', pool]).split('\n');
-  return lines.map((line) => line.split(/\s+/)[1] ?? '').filter((name) => name.startsWith('br-'));
-}
-
-function dropRules(links, pool) {
-  const inPool = new RegExp(`(^| )${pool.split('.').slice(0, 2).join('\\.')}\\.(\\d+)\\.`);
-  const third = Number(pool.split('.')[2]);
+/** Rules that an engine made for its networks name their bridge or, on the way out, their subnet; the chains are everybody's. */
+function dropRules(links, subnet) {
   for (const table of ['filter', 'nat']) {
     for (const line of quietly('iptables', ['-w', '-t', table, '-S']).split('\n')) {
       const words = line.split(' ');
-      const octet = Number(inPool.exec(line)?.[2] ?? -1);
-      const ours = links.some((link) => words.includes(link)) || (octet >= third && octet < third + 16);
-      if (words[0] === '-A' && ours) quietly('iptables', ['-w', '-t', table, '-D', ...words.slice(1)]);
+      if (words[0] === '-A' && words.some((word) => word === subnet || links.includes(word))) quietly('iptables', ['-w', '-t', table, '-D', ...words.slice(1)]);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { engineAnswers, engineHttp } from '../../lab/engine-http.ts';
@@ -25,6 +25,7 @@ describe.skipIf(obstacle !== undefined)('a private engine', () => {
     const before = await stateOf(engine, id);
     expect(before.Running).toBe(true);
 
+    const links = readdirSync('/sys/class/net');
     await engine.kill();
     expect(await engineAnswers(engine.dockerHost)).toBe(false);
     expect(existsSync(`/proc/${before.Pid}`)).toBe(true);
@@ -32,6 +33,8 @@ describe.skipIf(obstacle !== undefined)('a private engine', () => {
     // Without live-restore a starting engine ends what its killed predecessor left running.
     await engine.start();
     expect((await stateOf(engine, id)).Running).toBe(false);
+    // Another engine's default bridge is none of its business.
+    expect(readdirSync('/sys/class/net').includes('docker0')).toBe(links.includes('docker0'));
   });
 
   it('answers nothing while it is frozen', async () => {
