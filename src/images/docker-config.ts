@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
 import { normaliseRegistry } from './image-ref.ts';
-import type { RegistryLogin } from './registry-logins.ts';
+import type { RegistryLogin } from './registry-login.ts';
 
 /** What a `config.json` of the Docker command line says about logins. */
 export interface DockerConfigLogins {

@@ -1,15 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { PipesError } from '../core/errors.ts';
 import { readDockerConfig } from './docker-config.ts';
+import type { RegistryLogin } from './registry-login.ts';
 
-/** A login for one registry: user and password, or an identity token as `docker login` may keep it. */
-export interface RegistryLogin {
-  readonly registry: string;
-  readonly username: string;
-  readonly password: string;
-  readonly email?: string;
-  readonly identityToken?: string;
-}
+export type { RegistryLogin } from './registry-login.ts';
 
 export interface RegistryLoginsOptions {
   /** The login for `REGISTRY` from `DOCKER_AUTH_USERNAME`, `…_PASSWORD`, `…_EMAIL`; it wins over the file. */
