@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import Docker from 'dockerode';
 import { PipesError } from '../core/errors.ts';
+import { SingleFlight } from '../core/single-flight.ts';
 import { engineError, engineStatus, isUnreachable } from './engine-errors.ts';
 import { parseEngineAddress, printEngineAddress, type EngineAddress } from './engine-address.ts';
 
@@ -40,7 +41,8 @@ export class EngineClient {
   readonly address: EngineAddress;
   readonly #options: EngineClientOptions;
   #modem: Modem | undefined;
-  #version: Promise<string> | undefined;
+  readonly #negotiations = new SingleFlight<string>();
+  #version: string | undefined;
   #calls = 0;
 
   /** @throws PipesError `invalid_request` for a `DOCKER_HOST` that pipes cannot use */
@@ -58,14 +60,8 @@ export class EngineClient {
   }
 
   /** The version of the API that is spoken, such as `1.41`. Throws as `call` does. */
-  async apiVersion(): Promise<string> {
-    this.#version ??= this.#negotiate();
-    try {
-      return await this.#version;
-    } catch (error) {
-      this.#version = undefined;
-      throw error;
-    }
+  async apiVersion(signal?: AbortSignal): Promise<string> {
+    return (this.#version ??= await this.#negotiations.run('version', () => this.#negotiate(), signal));
   }
 
   /**
@@ -74,13 +70,13 @@ export class EngineClient {
    *   what the engine answered, to be read with `engineStatus` and `engineText` and translated by `engineError`
    */
   async call<T = unknown>(call: EngineCall): Promise<T> {
-    const version = await this.apiVersion();
+    const version = await this.apiVersion(call.signal);
     return (await this.#send(call, version, false)) as T;
   }
 
   /** One call with a long answer. The deadline holds until the answer begins, the signal until it ends. Throws as `call` does. */
   async stream(call: EngineCall): Promise<IncomingMessage> {
-    const version = await this.apiVersion();
+    const version = await this.apiVersion(call.signal);
     return (await this.#send(call, version, true)) as IncomingMessage;
   }
 
@@ -158,8 +154,8 @@ function dial(modem: Modem, call: EngineCall, version: string | undefined, isStr
     modem.dial(
       {
         method: call.method,
-        // docker-modem appends the query only to a path that ends so.
-        path: `${version === undefined ? '' : `/v${version}`}${call.path}?`,
+        // docker-modem appends the query only to a path that ends with a question mark.
+        path: `${version === undefined ? '' : `/v${version}`}${call.path}${call.query === undefined ? '' : '?'}`,
         options: { _query: call.query ?? {}, _body: call.body ?? {} },
         ...(call.login === undefined ? {} : { authconfig: call.login }),
         isStream,

@@ -19,7 +19,8 @@ export async function foreignCandidates(running: readonly ContainerInfo[], ref: 
   const name = printImageRef(ref);
   const imageId = (await images.find(ref))?.id;
   const same = byHand.filter((container) => container.ImageID === imageId || isNamed(container.Image, name));
-  return same.sort((a, b) => a.Created - b.Created || (a.Id < b.Id ? -1 : 1));
+  // The engine lists the newest first, to the nanosecond, and tells only seconds.
+  return same.reverse().sort((a, b) => a.Created - b.Created);
 }
 
 /** Where a container that pipes did not make is reached; undefined when it cannot be. */

@@ -130,6 +130,7 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       const stopped = await backend.inspect(id);
       expect(stopped).toMatchObject({ state: 'exited', upstream: undefined });
       expect(stopped?.exitCode).toBeTypeOf('number');
+      expect(stopped?.finishedAt?.getTime()).toBeGreaterThanOrEqual(stopped?.startedAt?.getTime() ?? Infinity);
       await backend.stop(id, 5);
       await backend.start(id);
       const again = await backend.inspect(id);
@@ -210,11 +211,20 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       await until('all changes are told', () => changes.includes('removed'));
       expect(changes).toEqual(['started', 'paused', 'unpaused', 'died', 'removed']);
       await watch.stop();
-      const after = changes.length;
-      const other = await started('exits');
-      await exited(other.id);
-      expect(changes.length).toBe(after);
       expect(restored).toBe(1);
+    });
+
+    it('tells one that ended by itself from one that was stopped, and nothing more once it is told to stop', async () => {
+      const told: string[] = [];
+      const watch = backend.watch({ changed: (id, what) => told.push(`${id} ${what}`), lost: () => undefined, restored: () => told.push('restored') });
+      await until('the watch begins', () => told.includes('restored'));
+      const { id } = await started('exits');
+      await until('its end is told', () => told.includes(`${id} crashed`));
+      expect(told).not.toContain(`${id} died`);
+      await watch.stop();
+      const later = await started('exits');
+      await exited(later.id);
+      expect(told.filter((line) => line.startsWith(later.id))).toEqual([]);
     });
   });
 }

@@ -27,7 +27,7 @@ const RECIPES: Record<string, ImageRecipe> = {
   exits: { from: 'tiny', command: ['/bin/sh', '-c', 'echo one; echo two; echo three; exit 3'] },
   unrunnable: { from: 'tiny', command: ['/bin/not-there'] },
 };
-const DEFAULTS = { memoryBytes: 64 * 2 ** 20, cpus: 0.5, pids: 64, startTimeoutMs: 10_000, pull: 'missing' } as const;
+const DEFAULTS = { memoryBytes: 64 * 2 ** 20, cpus: 0.5, pids: 64, startTimeoutMs: 10_000, pull: 'missing', idle: { pauseMs: 1000, stopMs: 2000, removeMs: 3000 }, wait: 'auto' } as const;
 
 function ref(name: string): ImageRef {
   return parseImageRef(`${user}/${name}:main`)!;

@@ -32,7 +32,7 @@ class World implements ImageStore {
   async pull(ref: ImageRef, _login: RegistryLogin | undefined, listener: PullListener, signal: AbortSignal): Promise<void> {
     this.pulls.push(printImageRef(ref));
     this.listener = listener;
-    await Promise.race([this.hold, new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))].slice(0, this.hold ? 2 : 1));
+    if (this.hold) await Promise.race([this.hold, new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))]);
     if (this.failure) throw new PipesError(this.failure, 'no');
     if (!this.remote.has(printImageRef(ref))) throw new PipesError('image_not_found', 'no');
     this.local.add(printImageRef(ref));
