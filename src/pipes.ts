@@ -86,7 +86,9 @@ export class Pipes {
     const wasListening = this.#phase === 'running';
     this.#phase = 'stopping';
     if (this.#running && wasListening) await this.#running.server.stop();
+    // Work that was answered with 202 ends here too: what waits is told to give up, what is done is done.
     await this.#running?.table.close();
+    await this.#running?.api.settled();
     this.#running?.forwarder.close();
     await this.#store.stop();
   }
@@ -121,7 +123,7 @@ export class Pipes {
       queue: new BoundedQueue({ name: 'pulls', concurrency: settings.PULL_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
       pullTimeoutMs: settings.PULL_TIMEOUT,
     });
-    const defaults = { memoryBytes: settings.MEMORY, cpus: settings.CPUS, pids: settings.PIDS, startTimeoutMs: settings.START_TIMEOUT, pull: settings.PULL };
+    const defaults = { memoryBytes: settings.MEMORY, cpus: settings.CPUS, pids: settings.PIDS, startTimeoutMs: settings.START_TIMEOUT, pull: settings.PULL, idle: { pauseMs: settings.IDLE_PAUSE, stopMs: settings.IDLE_STOP, removeMs: settings.IDLE_REMOVE }, wait: settings.WAIT };
     const resolver = new TargetResolver({ registry, defaults, configs: this.#store, assertMayRun: (repository) => policy.mayRun(repository) });
     const forwarder = new Forwarder({
       connectTimeoutMs: settings.CONNECT_TIMEOUT,
@@ -146,6 +148,7 @@ export class Pipes {
       admitColdStart: (client, isNewTarget) => {
         if (client !== undefined) wakeRate.admit(client, isNewTarget);
       },
+      onWoken: () => undefined,
       onEnded: (run) => forwarder.release(run.upstream),
     });
     const api = new Api({
@@ -179,7 +182,7 @@ export class Pipes {
       headerTimeoutMs: settings.HEADER_TIMEOUT,
       shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT,
     });
-    return { engine, backend, logins, credentials, table, forwarder, server };
+    return { engine, backend, logins, credentials, table, forwarder, api, server };
   }
 
   #health(table: InstanceTable): { status: 'ok' | 'degraded' | 'starting' | 'stopping'; reasons: string[] } {
@@ -203,6 +206,7 @@ interface Running {
   readonly credentials: Credentials;
   readonly table: InstanceTable;
   readonly forwarder: Forwarder;
+  readonly api: Api;
   readonly server: ProxyServer;
 }
 

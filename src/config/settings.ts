@@ -71,7 +71,7 @@ const registryBase: Kind<string> = {
   parse: (text) => (/^(?:https?:\/\/)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*\/?$/i.test(text) ? text : undefined),
 };
 
-const longSecret: Kind<string> = { allowed: 'at least 16 characters without blanks', parse: (text) => (/^\S{16,}$/.test(text) ? text : undefined) };
+const longSecret: Kind<string> = { allowed: 'at least 16 printable ASCII characters without blanks', parse: (text) => (/^[\x21-\x7e]{16,}$/.test(text) ? text : undefined) };
 
 /**
  * Every setting of pipes (INTERFACE 2), in the order of the docs. The names are those of the environment. This table is the

@@ -27,6 +27,7 @@ export function containerSpec(spec: RunSpec, owner: string, place: Place): Conta
       [LABELS.reference]: printReference(reference),
       [LABELS.config]: spec.configHash,
       [LABELS.managed]: 'true',
+      ...(spec.image.digest === undefined ? {} : { [LABELS.digest]: spec.image.digest }),
       [LABELS.port]: String(port),
     },
     Env: Object.entries(config.env).map(([name, value]) => `${name}=${value}`),

@@ -22,6 +22,8 @@ export function observe(info: ContainerInspectInfo, reference: string, managed: 
     exitCode: state === 'exited' ? info.State.ExitCode : undefined,
     oomKilled: info.State.OOMKilled,
     startedAt: readTime(info.State.StartedAt),
+    finishedAt: state === 'exited' ? readTime(info.State.FinishedAt) : undefined,
+    imageDigest: info.Config.Labels[LABELS.digest],
     imageId: info.Image,
     imageRef: info.Config.Image,
     configHash: info.Config.Labels[LABELS.config],

@@ -15,6 +15,9 @@ type Change = Parameters<BackendListener['changed']>[1];
 
 const CHANGES: Readonly<Record<string, Change | undefined>> = { start: 'started', die: 'died', pause: 'paused', unpause: 'unpaused', destroy: 'removed' };
 
+/** Told before a `die` that somebody asked for. */
+const KILL = 'kill';
+
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2_000;
 
@@ -60,16 +63,22 @@ async function follow(client: EngineClient, listener: BackendListener, log: Log,
 
 /** Resolves when the stream ends; rejects when it breaks. */
 async function listen(client: EngineClient, listener: BackendListener, signal: AbortSignal, onConnected: () => void): Promise<void> {
-  const filters = { type: ['container'], event: Object.keys(CHANGES) };
+  const filters = { type: ['container'], event: [...Object.keys(CHANGES), KILL] };
   const stream = await client.stream({ method: 'GET', path: '/events', query: { filters }, timeoutMs: CONNECT_TIMEOUT_MS, signal });
   // Over TCP a peer that vanished would never be noticed otherwise.
   stream.socket.setKeepAlive(true, KEEP_ALIVE_MS);
   onConnected();
   listener.restored();
+  const killed = new Set<string>();
   for await (const document of jsonLines(stream)) {
-    const event = document as EngineEvent;
-    const change = CHANGES[event.Action ?? ''];
-    if (change !== undefined && event.Actor?.ID !== undefined) listener.changed(event.Actor.ID, change);
+    const { Action: action = '', Actor: { ID: id } = {} } = document as EngineEvent;
+    if (id === undefined) continue;
+    if (action === KILL) killed.add(id);
+    const change = CHANGES[action];
+    if (change === undefined) continue;
+    // A signal need not kill, so it is forgotten at the next start.
+    const wasKilled = change !== 'paused' && change !== 'unpaused' && killed.delete(id);
+    listener.changed(id, change === 'died' && !wasKilled ? 'crashed' : change);
   }
 }
 

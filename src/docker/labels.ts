@@ -6,6 +6,8 @@ export const LABELS = {
   reference: 'pipes.reference',
   /** Hash of image and configuration, to tell whether a container is still what it should be. */
   config: 'pipes.config',
+  /** The registry's digest of the image, where it came from one. */
+  digest: 'pipes.digest',
   /** `true` on everything that any pipes made. */
   managed: 'pipes.managed',
   /** TCP port inside the container that requests go to. */

@@ -28,6 +28,10 @@ export interface Observed {
   readonly exitCode: number | undefined;
   readonly oomKilled: boolean;
   readonly startedAt: Date | undefined;
+  /** When its last run ended, if it has ended. */
+  readonly finishedAt: Date | undefined;
+  /** The registry's digest of the image that it was made from, where that was known. */
+  readonly imageDigest: string | undefined;
   readonly imageId: string;
   readonly imageRef: string;
   readonly configHash: string | undefined;
@@ -37,8 +41,10 @@ export interface Observed {
 
 /** What an engine tells of its own accord. A hint to look, never the truth itself. */
 export interface BackendListener {
-  /** Something happened to this container; `died` means that it no longer runs and nothing may be sent to it. */
-  changed(id: string, what: 'started' | 'died' | 'paused' | 'unpaused' | 'removed'): void;
+  /** Something happened to this container; `died` means that it no longer runs and nothing may be sent to it,
+   * `crashed` the same when nobody told it to stop.
+   */
+  changed(id: string, what: 'started' | 'died' | 'crashed' | 'paused' | 'unpaused' | 'removed'): void;
   /** The stream of changes broke: anything may have moved since. */
   lost(): void;
   /** The stream is back, and everything from now on is told. */

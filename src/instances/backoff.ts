@@ -32,9 +32,39 @@ export class Backoff {
     return this.#error;
   }
 
+  /**
+   * Counts a death by itself while it served. The first may be tried again at once; one soon after another is a crash loop,
+   * which waits longer each time.
+   */
+  crashed(error: PipesError): void {
+    if (this.#failures === 0) {
+      this.#failures = 1;
+      this.#error = error;
+      return;
+    }
+    this.#failures -= 1;
+    this.failed(error);
+    this.#failures += 1;
+  }
+
+  /** It came up. The count stands until it has served for a while, or a crash loop would never be seen. */
+  succeeded(): void {
+    this.#retryAtMs = 0;
+    this.#error = undefined;
+  }
+
+  /** It has served long enough that its next failure is a new story. */
+  forgive(): void {
+    this.#failures = 0;
+  }
+
   /** @throws PipesError the last failure, with the seconds that are left, while it is too early for another try */
   assertMayTry(): void {
-    if (this.#error && this.#now() < this.#retryAtMs) throw this.#timed(this.#error);
+    if (this.#error && !this.mayTry) throw this.#timed(this.#error);
+  }
+
+  get mayTry(): boolean {
+    return this.#now() >= this.#retryAtMs;
   }
 
   clear(): void {

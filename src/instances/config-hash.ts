@@ -4,11 +4,11 @@ import type { EffectiveConfig } from '../targets/target-config.ts';
 
 /**
  * What a container is made from and cannot change later, as one short text. A container whose hash differs from its target's is
- * made anew at its next start. How long a start may take, when to pull and how to replace are no part of a container.
+ * made anew at its next start. The image's bits are compared apart, by their id; the port follows from the two. How long a start may take, when to pull, how to replace and when to sleep are no part of a container.
  */
-export function configHash(imageRef: ImageRef, port: number, config: EffectiveConfig): string {
-  const { startTimeoutMs: _start, readinessPath: _path, pull: _pull, replace: _replace, ...made } = config;
-  const sorted = { ...made, port, env: sortKeys(made.env), labels: sortKeys(made.labels), image: printImageRef(imageRef) };
+export function configHash(imageRef: ImageRef, config: EffectiveConfig): string {
+  const { startTimeoutMs: _start, readinessPath: _path, pull: _pull, replace: _replace, idle: _idle, wait: _wait, ...made } = config;
+  const sorted = { ...made, env: sortKeys(made.env), labels: sortKeys(made.labels), image: printImageRef(imageRef) };
   return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 32);
 }
 

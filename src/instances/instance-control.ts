@@ -1,6 +1,7 @@
 import type { PipesError } from '../core/errors.ts';
 import type { Reference } from '../targets/reference.ts';
 import type { Upstream } from './upstream.ts';
+import type { WakeTiming } from './wake-progress.ts';
 
 export type InstanceState = 'absent' | 'pulling' | 'creating' | 'starting' | 'running' | 'paused' | 'stopping' | 'stopped' | 'failed';
 
@@ -20,6 +21,8 @@ export interface InstanceReport {
   readonly upstream: Upstream | null;
   /** Why the last attempt to start or replace failed; cleared by one that succeeds. */
   readonly error: PipesError | null;
+  /** How long the parts of the last wake took; null when this process has seen none. */
+  readonly lastWake: WakeTiming | null;
 }
 
 /**

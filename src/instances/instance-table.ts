@@ -4,10 +4,16 @@ import { parseReference, printReference, type Reference } from '../targets/refer
 import type { Backend, BackendListener, Observed } from './backend.ts';
 import type { InstanceControl, InstanceReport } from './instance-control.ts';
 import { containerOf } from './instance-status.ts';
-import { Instance, TagMoved, type InstanceParts } from './instance.ts';
+import { Instance, type InstanceParts } from './instance.ts';
+import { Launcher, TagMoved, type ImageSource } from './launcher.ts';
 import type { Run } from './run.ts';
+import type { Starter } from './starter.ts';
+import type { BoundedQueue } from '../core/bounded-queue.ts';
 
-export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onStatus' | 'onRetire'> {
+export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onStatus' | 'onRetire' | 'launcher'> {
+  readonly images: ImageSource;
+  readonly starter: Starter;
+  readonly startQueue: BoundedQueue;
   /** How often what is known is held against what the engine shows. */
   readonly reconcileEveryMs: number;
   /**
@@ -179,9 +185,9 @@ export class InstanceTable implements InstanceControl {
     return {
       changed: (containerId, what) => {
         const instance = this.#byContainer.get(containerId);
-        if (what === 'died') this.#options.starter.noticeDied(containerId);
+        if (what === 'died' || what === 'crashed') this.#options.starter.noticeDied(containerId);
         if (!instance) return;
-        if (what === 'died') instance.noticeDied(containerId);
+        if (what === 'died' || what === 'crashed') void this.#noticeDied(instance, containerId, what === 'crashed');
         if (what === 'removed') instance.noticeRemoved(containerId);
         if (what === 'paused' || what === 'unpaused') instance.distrust();
         this.#dropIfAbsent(instance);
@@ -199,6 +205,18 @@ export class InstanceTable implements InstanceControl {
         onTold();
       },
     };
+  }
+
+  async #noticeDied(instance: Instance, containerId: string, byItself: boolean): Promise<void> {
+    try {
+      const comesBack = await instance.noticeDied(containerId, byItself);
+      this.#dropIfAbsent(instance);
+      if (!comesBack) return;
+      this.#log.info({ ref: instance.key, container: containerId }, 'it died by itself while it was in use; starting it again');
+      await instance.wake(this.#closing.signal);
+    } catch (thrown) {
+      if (!this.#closing.signal.aborted) this.#log.warn({ ref: instance.key, err: thrown }, 'a container died, and could not be looked at or started again');
+    }
   }
 
   async #operate(reference: Reference, operation: (instance: Instance) => Promise<void>): Promise<void> {
@@ -228,6 +246,7 @@ export class InstanceTable implements InstanceControl {
   #parts(): InstanceParts {
     return (this.#sharedParts ??= {
       ...this.#options,
+      launcher: new Launcher({ ...this.#options, makeRoom: () => Promise.resolve() }),
       closing: this.#closing.signal,
       isTold: () => this.#isTold,
       onStatus: (instance, before) => {

@@ -1,8 +1,6 @@
-import type { BoundedQueue } from '../core/bounded-queue.ts';
 import { asPipesError, PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { printImageRef, type ImageRef } from '../images/image-ref.ts';
-import type { LocalImage, PullListener } from '../images/image-store.ts';
+import { printImageRef } from '../images/image-ref.ts';
 import { printReference, type Reference } from '../targets/reference.ts';
 import type { TargetResolver } from '../targets/target-resolver.ts';
 import type { Target } from '../targets/target.ts';
@@ -12,24 +10,15 @@ import { configHash } from './config-hash.ts';
 import type { InstanceReport } from './instance-control.ts';
 import { containerOf, MOVES, type InstanceStatus } from './instance-status.ts';
 import { Lane } from './lane.ts';
+import { TagMoved, type Launcher } from './launcher.ts';
 import { Run } from './run.ts';
-import { servingPort } from './serving-port.ts';
-import type { Live, Starter } from './starter.ts';
-
-/** Brings images in; `ImageSupply` does it. */
-export interface ImageSource {
-  ensure(
-    ref: ImageRef,
-    policy: 'missing' | 'always' | 'never',
-    options: { listener?: PullListener; signal: AbortSignal },
-  ): Promise<{ readonly ref: ImageRef; readonly image: LocalImage }>;
-}
+import type { Live } from './starter.ts';
+import type { Attempt } from './wake-attempt.ts';
+import type { WakeProgress, WakeTiming } from './wake-progress.ts';
 
 export interface InstanceParts {
   readonly backend: Backend;
-  readonly images: ImageSource;
-  readonly starter: Starter;
-  readonly startQueue: BoundedQueue;
+  readonly launcher: Launcher;
   readonly resolver: TargetResolver;
   readonly log: Log;
   /** Milliseconds since the epoch. */
@@ -48,17 +37,12 @@ export interface InstanceParts {
   readonly onEnded: (run: Run) => void;
   /** A container that this instance no longer uses but that still runs, until the promise settles. */
   readonly onRetire: (containerId: string, retired: Promise<void>) => void;
+  /** A wake ended well. */
+  readonly onWoken: (instance: Instance, timing: WakeTiming) => void;
 }
 
-/** Thrown by a wake that found the tag to be written otherwise: the instance of that reference is the one that is meant. */
-export class TagMoved extends Error {
-  readonly reference: Reference;
-
-  constructor(reference: Reference) {
-    super(`the tag is ${reference.tag}`);
-    this.reference = reference;
-  }
-}
+/** How deep an instance sleeps. */
+export type SleepTier = 'pause' | 'stop' | 'remove';
 
 /**
  * One target's run, as a state machine: whatever happens to it goes through one lane, one thing after the other, and each
@@ -71,11 +55,16 @@ export class Instance {
   readonly #parts: InstanceParts;
   readonly #lane = new Lane();
   readonly #backoff: Backoff;
-  readonly #listeners = new Set<(status: InstanceStatus) => void>();
+  readonly #listeners = new Set<(progress: WakeProgress) => void>();
+  /** Runs whose readiness this process has seen; an adopted one is not among them. */
+  readonly #ready = new WeakSet<Run>();
   #status: InstanceStatus = { name: 'absent' };
+  #progress: WakeProgress = { phase: 'asleep' };
   /** Whether the address may be used without asking the engine first. */
   #trusted = false;
   #wake: Promise<Run> | undefined;
+  #lastUsedAtMs: number | undefined;
+  #lastWake: WakeTiming | undefined;
 
   constructor(reference: Reference, parts: InstanceParts) {
     this.reference = reference;
@@ -92,15 +81,21 @@ export class Instance {
     return this.#lane.busy;
   }
 
+  /** True when a request has to start something: it is neither up nor on its way up. */
+  get isCold(): boolean {
+    return this.#wake === undefined && this.#status.name !== 'running';
+  }
+
+  /** When it was used last, in milliseconds since the epoch; undefined while it is in use, or if that is not known. */
+  get idleSinceMs(): number | undefined {
+    if (this.#status.name !== 'running') return this.#lastUsedAtMs;
+    return this.#status.run.inFlight > 0 ? undefined : this.#status.run.lastUsedAtMs;
+  }
+
   /** The warm path: the run, counted as in use, if it can be used as it is; no promise, no engine. Pair with `release`. */
   tryLease(): Run | undefined {
     if (this.#status.name !== 'running' || !this.#trusted) return undefined;
     return this.#status.run.acquire();
-  }
-
-  /** True when a request has to start something: it is neither up nor on its way up. */
-  get isCold(): boolean {
-    return this.#wake === undefined && this.#status.name !== 'running';
   }
 
   /**
@@ -120,26 +115,30 @@ export class Instance {
     if (observed.state === 'running' && observed.upstream) {
       const current = this.#status.name === 'running' ? this.#status.run : undefined;
       if (current?.containerId === observed.id && current.isStill(observed)) {
-        this.#trusted = this.#parts.isTold();
+        this.#trusted = this.#parts.isTold() && this.#ready.has(current);
         return;
       }
-      if (current) this.#end(current);
+      this.#endRun();
       // Not trusted yet: the first request asks whether it is ready, which only this process can have known.
-      this.#setRun({ ...observed, upstream: observed.upstream }, undefined);
-      this.#trusted = false;
+      this.#setStatus({ name: 'running', run: new Run({ ...observed, upstream: observed.upstream }, this.#parts.now()) });
       return;
     }
     this.#endRun();
+    this.#lastUsedAtMs ??= observed.finishedAt?.getTime() ?? this.#parts.now();
     this.#setStatus({ name: observed.state === 'paused' ? 'paused' : 'stopped', containerId: observed.id });
   }
 
-  /** The engine says that this container died. Nothing more is sent to it. */
-  noticeDied(containerId: string): void {
-    if (containerOf(this.#status) !== containerId) return;
-    if (this.#status.name !== 'running' && this.#status.name !== 'paused') return;
-    const managed = this.#status.name === 'paused' || this.#status.run.managed;
-    this.#endRun();
-    this.#setStatus(managed ? { name: 'stopped', containerId } : { name: 'absent' });
+  /**
+   * The engine says that this container died. Nothing more is sent to it until the engine was asked, for the word may be about
+   * an earlier life of the same container and late.
+   * @param byItself nobody told it to
+   * @returns whether it should come back at once: it died by itself while it was wanted
+   */
+  async noticeDied(containerId: string, byItself: boolean): Promise<boolean> {
+    if (containerOf(this.#status) !== containerId) return false;
+    if (this.#status.name !== 'running' && this.#status.name !== 'paused') return false;
+    this.distrust();
+    return this.#lane.run(() => this.#confirmDeath(containerId, byItself));
   }
 
   /** The engine says that this container is gone. */
@@ -159,11 +158,30 @@ export class Instance {
     this.#backoff.clear();
   }
 
+  /**
+   * Puts it to sleep, unless it is used by the time its turn comes.
+   * @param idleForMs how long it must have been idle then
+   */
+  sleep(tier: SleepTier, idleForMs: number): Promise<void> {
+    return this.#lane.run(async () => {
+      const idleSinceMs = this.idleSinceMs;
+      if (idleSinceMs === undefined || this.#parts.now() - idleSinceMs < idleForMs || this.#wake !== undefined) return;
+      const observed = await this.#observeManaged();
+      if (!observed) { this.#setStatus({ name: 'absent' }); return; }
+      // A request may have come while the engine was asked.
+      if (this.#status.name === 'running' && this.#status.run.inFlight > 0) return;
+      if (tier === 'pause') return this.#pauseContainer(observed);
+      if (tier === 'stop') return this.#stopContainer(observed);
+      await this.#removeContainer(observed);
+    });
+  }
+
   /** Stops the container once its requests are done, at most `drainTimeoutMs` later. */
   stop(): Promise<void> {
     return this.#lane.run(async () => {
       const observed = await this.#observeManaged();
       if (observed) await this.#stopContainer(observed);
+      else this.#setStatus({ name: 'absent' });
     });
   }
 
@@ -173,9 +191,7 @@ export class Instance {
       const observed = await this.#observeManaged();
       this.#backoff.clear();
       if (!observed) { this.#setStatus({ name: 'absent' }); return; }
-      await this.#stopContainer(observed);
-      await this.#parts.backend.remove(observed.id);
-      this.#setStatus({ name: 'absent' });
+      await this.#removeContainer(observed);
     });
   }
 
@@ -194,11 +210,11 @@ export class Instance {
       const observed = await this.#observeManaged();
       this.#backoff.clear();
       if (observed?.state === 'running') return this.#replace(observed);
-      const target = this.#parts.resolver.resolve(this.reference);
       await this.#recording(async () => {
-        const spec = await this.#specFor(target);
+        const attempt = this.#attempt(this.#parts.resolver.resolve(this.reference));
+        const spec = await this.#parts.launcher.specFor(attempt);
         if (observed) await this.#parts.backend.remove(observed.id);
-        await this.#create(spec, target);
+        this.#serve(await this.#parts.launcher.create(spec, attempt));
       });
     });
   }
@@ -208,30 +224,31 @@ export class Instance {
     if (this.#status.name === 'running' && !this.#status.run.managed) throw notManaged();
   }
 
-  /** Called at each change of status until the returned function is called. */
-  watch(listener: (status: InstanceStatus) => void): () => void {
+  /** Told of each step of a wake, first of where it is now, until the returned function is called. Must not throw. */
+  watch(listener: (progress: WakeProgress) => void): () => void {
     this.#listeners.add(listener);
+    listener(this.#progress);
     return () => this.#listeners.delete(listener);
   }
 
   report(): InstanceReport {
     const run = this.#status.name === 'running' ? this.#status.run : undefined;
+    const lastUsedAtMs = run?.lastUsedAtMs ?? this.#lastUsedAtMs;
     return {
       reference: this.key,
-      image: printImageRef(this.#parts.resolver.describe(this.reference).imageRef),
+      image: printImageRef(this.#describe().imageRef),
       digest: run?.imageDigest ?? null,
       state: this.#status.name,
       containerId: containerOf(this.#status) ?? null,
       managed: run?.managed ?? true,
       startedAt: run?.startedAt ?? null,
-      lastUsedAt: this.#lastUsedAtMs === undefined && !run ? null : new Date(run?.lastUsedAtMs ?? this.#lastUsedAtMs!),
+      lastUsedAt: lastUsedAtMs === undefined ? null : new Date(lastUsedAtMs),
       inFlight: run?.inFlight ?? 0,
       upstream: run?.upstream ?? null,
       error: this.#backoff.error ?? null,
+      lastWake: this.#lastWake ?? null,
     };
   }
-
-  #lastUsedAtMs: number | undefined;
 
   async #bringUp(): Promise<Run> {
     const target = this.#parts.resolver.resolve(this.reference);
@@ -244,7 +261,7 @@ export class Instance {
       if (this.#status.name === 'running' && asPipesError(thrown).code === 'engine_unavailable') return this.#status.run;
       throw thrown;
     }
-    if (observed?.state === 'running' && this.#status.name === 'running' && this.#status.run.isStill(observed) && this.#ready.has(this.#status.run)) {
+    if (observed && this.#status.name === 'running' && this.#status.run.isStill(observed) && this.#ready.has(this.#status.run)) {
       this.#trusted = this.#parts.isTold();
       return this.#status.run;
     }
@@ -258,83 +275,89 @@ export class Instance {
     return this.#recording(() => this.#startFrom(observed, target));
   }
 
-  /** Runs whose readiness this process has seen; an adopted one is not among them. */
-  readonly #ready = new WeakSet<Run>();
-
-  async #startFrom(observed: Observed | undefined, target: Target): Promise<Run> {
-    if (observed?.state === 'running') return this.#begin(observed.id, target, 'wait');
-    if (observed) this.#endRun();
-    if (!observed) {
-      const foreign = this.#parts.adoptForeign ? await this.#parts.backend.findForeign(this.reference, target.imageRef, target.config.port) : undefined;
-      if (foreign) return this.#beginForeign(foreign.id, target);
+  async #confirmDeath(containerId: string, byItself: boolean): Promise<boolean> {
+    const run = this.#status.name === 'running' ? this.#status.run : undefined;
+    if (containerOf(this.#status) !== containerId || (!run && this.#status.name !== 'paused')) return false;
+    const observed = await this.#parts.backend.inspect(containerId);
+    if (run && observed && run.isStill(observed)) {
+      this.#trusted = this.#parts.isTold() && this.#ready.has(run);
+      return false;
     }
-    const spec = await this.#specFor(target).catch((thrown: unknown) => {
-      // What ran before can run again without its registry, as long as nobody asked for anything else since.
-      if (observed && REUSABLE_WITHOUT_IMAGE.has(asPipesError(thrown).code)) return undefined;
-      throw thrown;
-    });
-    const isCurrent = spec === undefined || (observed?.configHash === spec.configHash && observed.imageId === spec.image.id);
-    if (observed && isCurrent) {
-      return this.#parts.startQueue.run(() => this.#wakeContainer(observed, target, spec?.image), { signal: this.#parts.closing });
-    }
-    if (observed) await this.#parts.backend.remove(observed.id);
-    return this.#create(spec!, target);
+    const { pauseMs, stopMs } = this.#describe().config.idle;
+    const isWanted = run !== undefined && (run.inFlight > 0 || this.#parts.now() - run.lastUsedAtMs < Math.min(pauseMs, stopMs));
+    this.#endRun();
+    this.#setStatus(observed && run?.managed !== false ? { name: 'stopped', containerId } : { name: 'absent' });
+    if (!byItself || observed?.state !== 'exited' || run?.managed !== true) return false;
+    const exitCode = observed.exitCode ?? null;
+    this.#backoff.crashed(new PipesError('instance_failed', `The container exited with code ${exitCode ?? 'unknown'} while it served.`, { members: { exitCode } }));
+    return isWanted && this.#backoff.mayTry;
   }
 
-  async #beginForeign(containerId: string, target: Target): Promise<Run> {
+  async #startFrom(observed: Observed | undefined, target: Target): Promise<Run> {
+    const startedMs = performance.now();
+    const attempt = this.#attempt(target);
+    const live = await this.#launch(observed, attempt);
+    const from = observed === undefined ? 'absent' : observed.state === 'exited' || observed.state === 'created' ? 'stopped' : observed.state;
+    this.#lastWake = { from, ...attempt.timing, totalMs: performance.now() - startedMs };
+    const run = this.#serve(live);
+    this.#parts.onWoken(this, this.#lastWake);
+    return run;
+  }
+
+  /** The container that is there where it still is what it should be; else a new one. */
+  async #launch(observed: Observed | undefined, attempt: Attempt): Promise<Live> {
+    const { launcher, backend, adoptForeign } = this.#parts;
+    const { target } = attempt;
+    if (observed?.state === 'running') {
+      this.#starting(observed.id);
+      return launcher.attach(observed.id, attempt);
+    }
+    // Nobody can have changed the image of a paused one without pipes being told, so its configuration is all that is compared.
+    if (observed?.state === 'paused' && observed.configHash === configHash(target.imageRef, target.config)) {
+      this.#starting(observed.id);
+      return launcher.resume(observed, attempt);
+    }
+    if (!observed && adoptForeign) {
+      const foreign = await backend.findForeign(this.reference, target.imageRef, target.config.port);
+      if (foreign) return this.#attachForeign(foreign.id, attempt);
+    }
+    const spec = await this.#specOrReuse(observed, attempt);
+    if (observed && (spec === undefined || (observed.configHash === spec.configHash && observed.imageId === spec.image.id))) {
+      this.#starting(observed.id);
+      return launcher.resume(observed, attempt);
+    }
+    if (observed) await backend.remove(observed.id);
+    return launcher.create(spec!, attempt);
+  }
+
+  /** Undefined: the image cannot be had now, but what ran before can run again without it. */
+  async #specOrReuse(observed: Observed | undefined, attempt: Attempt): Promise<RunSpec | undefined> {
     try {
-      return await this.#begin(containerId, target, 'wait');
+      return await this.#parts.launcher.specFor(attempt);
+    } catch (thrown) {
+      if (observed && REUSABLE_WITHOUT_IMAGE.has(asPipesError(thrown).code)) return undefined;
+      throw thrown;
+    }
+  }
+
+  async #attachForeign(containerId: string, attempt: Attempt): Promise<Live> {
+    try {
+      this.#starting(containerId);
+      return await this.#parts.launcher.attach(containerId, attempt);
     } catch (thrown) {
       this.#setStatus({ name: 'absent' });
       throw thrown;
     }
   }
 
-  async #wakeContainer(observed: Observed, target: Target, image: LocalImage | undefined): Promise<Run> {
-    if (observed.state !== 'paused') return this.#begin(observed.id, target, 'start', image);
-    await this.#parts.backend.unpause(observed.id);
-    return this.#begin(observed.id, target, 'wait', image);
-  }
-
-  #create(spec: RunSpec, target: Target): Promise<Run> {
-    return this.#parts.startQueue.run(
-      async () => {
-        this.#setStatus({ name: 'creating' });
-        const id = await this.#parts.backend.create(spec);
-        return this.#begin(id, target, 'start', spec.image);
-      },
-      { signal: this.#parts.closing },
-    );
-  }
-
-  async #begin(containerId: string, target: Target, how: 'start' | 'wait', image?: LocalImage): Promise<Run> {
-    this.#endRun();
-    this.#setStatus({ name: 'starting', containerId });
-    const live = await this.#parts.starter.begin(containerId, target, how, this.#parts.closing);
-    const run = this.#setRun(live, image?.digest);
-    this.#ready.add(run);
-    this.#trusted = this.#parts.isTold();
-    return run;
-  }
-
-  /** Image, port and hash, all that a container is made from. Shows `pulling` while bytes come in. */
-  async #specFor(target: Target): Promise<RunSpec> {
-    const containerId = containerOf(this.#status);
-    const listener: PullListener = (layers) => {
-      if (this.#status.name !== 'running') this.#setStatus({ name: 'pulling', layers, containerId });
-    };
-    const { ref, image } = await this.#parts.images.ensure(target.imageRef, target.config.pull, { listener, signal: this.#parts.closing });
-    if (ref.tag !== target.imageRef.tag && target.config.image === undefined) throw new TagMoved({ ...this.reference, tag: ref.tag });
-    const port = servingPort(target.config.port, image.exposedPorts);
-    return { reference: this.reference, imageRef: ref, image, config: target.config, port, configHash: configHash(ref, port, target.config) };
-  }
-
   /** New beside old, or old first where two at once would do harm. If the new one fails, the old serves on. */
   async #replace(old: Observed): Promise<void> {
     const target = this.#parts.resolver.resolve(this.reference);
+    // Those who watch a wake are not told of a replacement: the old one serves them.
+    const attempt = { ...this.#attempt(target), onProgress: () => undefined, onCreated: () => undefined };
     try {
-      const spec = await this.#specFor(target);
-      await (target.config.replace === 'stop-first' ? this.#replaceStopFirst(old, spec, target) : this.#replaceOverlapping(old, spec, target));
+      const spec = await this.#parts.launcher.specFor(attempt);
+      await (target.config.replace === 'stop-first' ? this.#replaceStopFirst(old, spec, target) : this.#replaceOverlapping(old, spec, attempt));
       this.#backoff.clear();
     } catch (thrown) {
       this.#backoff.note(asPipesError(thrown));
@@ -342,46 +365,32 @@ export class Instance {
     }
   }
 
-  async #replaceOverlapping(old: Observed, spec: RunSpec, target: Target): Promise<void> {
-    const { backend, startQueue, starter, closing } = this.#parts;
-    const live = await startQueue.run(
-      async () => {
-        const id = await backend.create(spec);
-        try {
-          return await starter.begin(id, target, 'start', closing);
-        } catch (thrown) {
-          await backend.remove(id);
-          throw thrown;
-        }
-      },
-      { signal: closing },
-    );
-    const oldRun = this.#status.name === 'running' ? this.#status.run : undefined;
-    if (oldRun) this.#end(oldRun);
-    this.#ready.add(this.#setRun(live, spec.image.digest));
-    this.#trusted = this.#parts.isTold();
-    this.#parts.onRetire(old.id, this.#retire(old.id, oldRun));
+  async #replaceOverlapping(old: Observed, spec: RunSpec, attempt: Attempt): Promise<void> {
+    let created: string | undefined;
+    try {
+      const live = await this.#parts.launcher.create(spec, { ...attempt, onCreated: (id) => (created = id) });
+      const oldRun = this.#status.name === 'running' ? this.#status.run : undefined;
+      this.#serve(live);
+      this.#parts.onRetire(old.id, this.#retire(old.id, oldRun));
+    } catch (thrown) {
+      if (created !== undefined) await this.#parts.backend.remove(created);
+      throw thrown;
+    }
   }
 
   async #replaceStopFirst(old: Observed, spec: RunSpec, target: Target): Promise<void> {
+    const { launcher, backend } = this.#parts;
     await this.#stopContainer(old);
-    let created: string | undefined;
     try {
-      await this.#parts.startQueue.run(
-        async () => {
-          this.#setStatus({ name: 'creating' });
-          created = await this.#parts.backend.create(spec);
-          await this.#begin(created, target, 'start', spec.image);
-        },
-        { signal: this.#parts.closing },
-      );
+      this.#serve(await launcher.create(spec, this.#attempt(target)));
     } catch (thrown) {
-      if (created !== undefined) await this.#parts.backend.remove(created);
-      this.#setStatus({ name: 'stopped', containerId: old.id });
-      await this.#begin(old.id, target, 'start');
+      const created = containerOf(this.#status);
+      if (created !== undefined && created !== old.id) await backend.remove(created);
+      this.#starting(old.id);
+      this.#serve(await launcher.resume({ ...old, state: 'exited' }, this.#attempt(target)));
       throw thrown;
     }
-    await this.#parts.backend.remove(old.id);
+    await backend.remove(old.id);
   }
 
   async #retire(containerId: string, run: Run | undefined): Promise<void> {
@@ -391,8 +400,16 @@ export class Instance {
       await backend.stop(containerId, stopGraceS);
       await backend.remove(containerId);
     } catch (thrown) {
-      log.warn({ reference: this.key, container: containerId, err: thrown }, 'a replaced container could not be removed; the next start of pipes tries again');
+      log.warn({ reference: this.key, container: containerId, err: thrown }, 'a replaced container could not be removed; the next reconcile tries again');
     }
+  }
+
+  async #pauseContainer(observed: Observed): Promise<void> {
+    if (observed.state !== 'running') return;
+    this.#endRun();
+    // Shown before it is done, so that a request which comes now waits for it in the lane and unpauses.
+    this.#setStatus({ name: 'paused', containerId: observed.id });
+    await this.#parts.backend.pause(observed.id);
   }
 
   async #stopContainer(observed: Observed): Promise<void> {
@@ -412,6 +429,12 @@ export class Instance {
     }
   }
 
+  async #removeContainer(observed: Observed): Promise<void> {
+    await this.#stopContainer(observed);
+    await this.#parts.backend.remove(observed.id);
+    this.#setStatus({ name: 'absent' });
+  }
+
   /** What the engine shows of our container. @throws PipesError `not_managed` */
   async #observeManaged(): Promise<Observed | undefined> {
     this.assertManaged();
@@ -422,49 +445,76 @@ export class Instance {
   /** Keeps why an attempt failed, and settles the status that it left in the middle. */
   async #recording<T>(attempt: () => Promise<T>): Promise<T> {
     try {
-      const result = await attempt();
-      this.#backoff.clear();
-      return result;
+      return await attempt();
     } catch (thrown) {
+      const containerId = containerOf(this.#status);
       if (thrown instanceof TagMoved) {
-        this.#setStatus({ name: 'absent' });
+        this.#setStatus(containerId === undefined ? { name: 'absent' } : { name: 'stopped', containerId });
         throw thrown;
       }
       const error = asPipesError(thrown);
-      const containerId = containerOf(this.#status);
-      if (!OWN_FAILURES.has(error.code)) {
-        this.#backoff.note(error);
-        this.#setStatus(containerId === undefined ? { name: 'absent' } : { name: 'stopped', containerId });
-        throw error;
+      if (OWN_FAILURES.has(error.code)) {
+        if (error.code === 'instance_not_ready' && containerId !== undefined) await this.#stopUnready(containerId);
+        const timed = this.#backoff.failed(error);
+        this.#setStatus({ name: 'failed', containerId });
+        this.#tell({ phase: 'failed', error: timed });
+        throw timed;
       }
-      if (error.code === 'instance_not_ready' && containerId !== undefined) await this.#stopUnready(containerId);
-      const timed = this.#backoff.failed(error);
-      this.#setStatus({ name: 'failed', containerId });
-      throw timed;
+      this.#backoff.note(error);
+      this.#setStatus(containerId === undefined ? { name: 'absent' } : { name: 'stopped', containerId });
+      this.#tell({ phase: 'failed', error });
+      throw error;
     }
   }
 
   async #stopUnready(containerId: string): Promise<void> {
-    const observed = await this.#parts.backend.inspect(containerId).catch(() => undefined);
+    const { backend, log } = this.#parts;
+    const observed = await backend.inspect(containerId).catch(() => undefined);
     if (observed?.managed !== true) return;
-    await this.#parts.backend.stop(containerId, 1).catch((thrown: unknown) => this.#parts.log.warn({ reference: this.key, err: thrown }, 'could not stop a container that did not get ready'));
+    await backend.stop(containerId, 1).catch((thrown: unknown) => log.warn({ reference: this.key, err: thrown }, 'could not stop a container that did not get ready'));
   }
 
-  #setRun(live: Live, digest: string | undefined): Run {
-    const run = new Run(live, digest, this.#parts.now());
+  /** One attempt to come up, which shows its steps in the status. */
+  #attempt(target: Target): Attempt {
+    return {
+      reference: this.reference,
+      target,
+      signal: this.#parts.closing,
+      timing: { pullMs: 0, createMs: 0, startMs: 0, readyMs: 0 },
+      onCreated: (containerId) => this.#starting(containerId),
+      onProgress: (progress) => {
+        const containerId = containerOf(this.#status);
+        if (progress.phase === 'pulling') this.#setStatus({ name: 'pulling', layers: progress.layers, containerId });
+        if (progress.phase === 'creating') this.#setStatus({ name: 'creating' });
+        this.#tell(progress);
+      },
+    };
+  }
+
+  #starting(containerId: string): void {
+    this.#endRun();
+    this.#setStatus({ name: 'starting', containerId });
+  }
+
+  /** From here on requests go to this container. */
+  #serve(live: Live): Run {
+    this.#endRun();
+    const run = new Run(live, this.#parts.now());
+    this.#ready.add(run);
+    this.#backoff.succeeded();
     this.#setStatus({ name: 'running', run });
+    this.#trusted = this.#parts.isTold();
+    this.#tell({ phase: 'ready' });
     return run;
   }
 
   #endRun(): void {
     this.#trusted = false;
-    if (this.#status.name !== 'running') return;
-    this.#end(this.#status.run);
-  }
-
-  #end(run: Run): void {
+    if (this.#status.name !== 'running' || this.#status.run.ended) return;
+    const { run } = this.#status;
     run.end();
     this.#lastUsedAtMs = run.lastUsedAtMs;
+    if (this.#parts.now() - run.servesSinceMs >= STABLE_AFTER_MS) this.#backoff.forgive();
     this.#parts.onEnded(run);
   }
 
@@ -474,13 +524,25 @@ export class Instance {
       this.#parts.log.error({ reference: this.key, from: before.name, to: next.name }, 'an instance made a move that no life makes');
     }
     this.#status = next;
+    if (SETTLED.has(next.name) && next.name !== 'running' && next.name !== 'failed') this.#progress = { phase: 'asleep' };
     this.#parts.onStatus(this, containerOf(before));
-    for (const listener of this.#listeners) listener(next);
+  }
+
+  #tell(progress: WakeProgress): void {
+    this.#progress = progress;
+    for (const listener of this.#listeners) listener(progress);
+  }
+
+  #describe(): Target {
+    return this.#parts.resolver.describe(this.reference);
   }
 }
 
+/** A container that served this long and then dies is no crash loop. */
+const STABLE_AFTER_MS = 60_000;
+
 /** Between two jobs; in all other states a job of ours is at work and finds out by itself. */
-const SETTLED: ReadonlySet<string> = new Set(['running', 'paused', 'stopped', 'failed']);
+const SETTLED: ReadonlySet<string> = new Set(['running', 'paused', 'stopped', 'failed', 'absent']);
 
 /** Failures of the container or its image: tried again only after a while. All others are somebody else's, and may pass at once. */
 const OWN_FAILURES: ReadonlySet<string> = new Set(['instance_failed', 'instance_not_ready', 'image_unusable']);
@@ -496,6 +558,6 @@ function leave<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
     signal.addEventListener('abort', onAbort, { once: true });
-    shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

@@ -13,20 +13,23 @@ export class Run {
   readonly imageDigest: string | undefined;
   readonly configHash: string | undefined;
   readonly startedAt: Date | undefined;
+  /** Since when it can be forwarded to, in milliseconds since the epoch. */
+  readonly servesSinceMs: number;
   /** Milliseconds since the epoch. */
   lastUsedAtMs: number;
   #inFlight = 0;
   #ended = false;
   #drainWaiters: (() => void)[] = [];
 
-  constructor(observed: Observed & { readonly upstream: Upstream }, imageDigest: string | undefined, nowMs: number) {
+  constructor(observed: Observed & { readonly upstream: Upstream }, nowMs: number) {
     this.containerId = observed.id;
     this.managed = observed.managed;
     this.upstream = observed.upstream;
     this.imageId = observed.imageId;
-    this.imageDigest = imageDigest;
+    this.imageDigest = observed.imageDigest;
     this.configHash = observed.configHash;
     this.startedAt = observed.startedAt;
+    this.servesSinceMs = nowMs;
     this.lastUsedAtMs = nowMs;
   }
 

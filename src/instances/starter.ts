@@ -4,6 +4,7 @@ import type { Backend, Observed } from './backend.ts';
 import { untilReady } from './readiness.ts';
 import { ASSUMED_PORT } from './serving-port.ts';
 import type { Upstream } from './upstream.ts';
+import type { Attempt } from './wake-attempt.ts';
 
 /** A container that runs, is ready, and can be reached. */
 export type Live = Observed & { readonly upstream: Upstream };
@@ -23,9 +24,10 @@ export class Starter {
     this.#backend = backend;
   }
 
-  /** The engine says that this container died. Ends a wait for it at once. */
+  /** The engine says that this container died. Ends a wait for it at once, unless the word was about an earlier life of it. */
   noticeDied(containerId: string): void {
-    this.#deaths.get(containerId)?.abort();
+    const death = this.#deaths.get(containerId);
+    if (death) void this.#lookForDeath(containerId, death);
   }
 
   /**
@@ -33,16 +35,22 @@ export class Starter {
    * @throws PipesError `instance_failed` as soon as it exits, `instance_not_ready` at the deadline, what the backend throws,
    *   or the signal's reason
    */
-  async begin(containerId: string, target: Target, how: 'start' | 'wait', signal: AbortSignal): Promise<Live> {
+  async begin(containerId: string, { target, signal, onProgress, timing }: Attempt, how: 'start' | 'wait'): Promise<Live> {
+    const startedMs = performance.now();
     const death = new AbortController();
     const deadline = AbortSignal.timeout(Math.min(target.config.startTimeoutMs, 2 ** 31 - 1));
     this.#deaths.set(containerId, death);
     const look = setInterval(() => void this.#lookForDeath(containerId, death), LOOK_EVERY_MS);
     try {
+      onProgress({ phase: 'starting' });
       if (how === 'start') await this.#backend.start(containerId);
       const live = await this.#observe(containerId);
+      const runsMs = performance.now();
+      timing.startMs += runsMs - startedMs;
+      onProgress({ phase: 'probing' });
       const probe = { path: target.config.readinessPath, acceptsBeforeReady: this.#backend.acceptsBeforeReady };
       await untilReady(live.upstream, probe, AbortSignal.any([signal, deadline, death.signal]));
+      timing.readyMs += performance.now() - runsMs;
       return live;
     } catch (thrown) {
       if (thrown instanceof PipesError || signal.aborted) throw thrown;

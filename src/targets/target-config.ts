@@ -51,6 +51,15 @@ export interface ConfigDefaults {
   readonly pids: number;
   readonly startTimeoutMs: number;
   readonly pull: 'missing' | 'always' | 'never';
+  readonly idle: IdleTimes;
+  readonly wait: 'auto' | 'page' | 'hold';
+}
+
+/** After how much idle time an instance sleeps deeper, all counted from its last use; Infinity for never. */
+export interface IdleTimes {
+  readonly pauseMs: number;
+  readonly stopMs: number;
+  readonly removeMs: number;
 }
 
 export interface Volume {
@@ -79,6 +88,8 @@ export interface EffectiveConfig {
   readonly labels: Readonly<Record<string, string>>;
   readonly image: string | undefined;
   readonly pull: 'missing' | 'always' | 'never';
+  readonly idle: IdleTimes;
+  readonly wait: 'auto' | 'page' | 'hold';
 }
 
 /** A target's configuration over its repository's, key by key; `env` and `labels` are merged (INTERFACE 4). */
@@ -105,13 +116,23 @@ export function effectiveConfig(config: TargetConfig, defaults: ConfigDefaults):
     cpus: config.cpus ?? defaults.cpus,
     pids: config.pids ?? defaults.pids,
     readinessPath: config.readiness?.path,
-    startTimeoutMs: (config.readiness?.timeout === undefined ? undefined : parseDuration(config.readiness.timeout)) ?? defaults.startTimeoutMs,
+    startTimeoutMs: durationOr(config.readiness?.timeout, defaults.startTimeoutMs),
     // Two processes on one writable volume corrupt it, so such a target is never run twice at once.
     replace: hasWritableVolume ? 'stop-first' : (config.replace ?? 'overlap'),
     labels: config.labels ?? {},
     image: config.image,
     pull: config.pull ?? defaults.pull,
+    idle: {
+      pauseMs: durationOr(config.idle?.pause, defaults.idle.pauseMs),
+      stopMs: durationOr(config.idle?.stop, defaults.idle.stopMs),
+      removeMs: durationOr(config.idle?.remove, defaults.idle.removeMs),
+    },
+    wait: config.wait ?? defaults.wait,
   };
+}
+
+function durationOr(text: string | undefined, fallbackMs: number): number {
+  return (text === undefined ? undefined : parseDuration(text)) ?? fallbackMs;
 }
 
 function readVolume(text: string): Volume {

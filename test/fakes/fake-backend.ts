@@ -1,0 +1,271 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { PipesError } from '../../src/core/errors.ts';
+import type { Backend, BackendListener, Observed, RunSpec } from '../../src/instances/backend.ts';
+import { printReference, type Reference } from '../../src/targets/reference.ts';
+
+/**
+ * What a container does, given in its configuration as `env.BEHAVIOUR`: `serves` (also without one), `exits` (writes three lines,
+ * code 3), `unrunnable` (its start is refused), `silent` (runs and never listens).
+ */
+type Behaviour = 'serves' | 'exits' | 'unrunnable' | 'silent';
+
+interface Container {
+  readonly id: string;
+  readonly spec: RunSpec | undefined;
+  readonly reference: string;
+  readonly imageId: string;
+  readonly imageRef: string;
+  readonly managed: boolean;
+  state: Observed['state'];
+  exitCode: number | undefined;
+  startedAt: Date | undefined;
+  finishedAt: Date | undefined;
+  server: Server | undefined;
+  sockets: Set<Socket>;
+  lines: string[];
+}
+
+/**
+ * A backend in memory whose containers are real HTTP servers on loopback, for tests that need many lives, exact interleavings
+ * or faults on demand. Held to the same contract as Docker. Each answers with its own id, so a test sees who served it.
+ */
+export class FakeBackend implements Backend {
+  readonly acceptsBeforeReady = false;
+  /** How long each call takes. */
+  latencyMs = 0;
+  /** Calls so far, by name. */
+  readonly calls: string[] = [];
+  /** False: every call fails as if the engine were away. */
+  isUp = true;
+  readonly #containers = new Map<string, Container>();
+  readonly #listeners = new Set<BackendListener>();
+  #count = 0;
+
+  async create(spec: RunSpec): Promise<string> {
+    await this.#call('create');
+    return this.#add(spec, printReference(spec.reference), spec.image.id, '', true).id;
+  }
+
+  async start(id: string): Promise<void> {
+    await this.#call('start');
+    const container = this.#containers.get(id);
+    if (!container || container.state === 'running') return;
+    if (container.state === 'paused') { this.#setPaused(container, false); return; }
+    await this.#run(container);
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#call('pause');
+    const container = this.#containers.get(id);
+    if (container?.state === 'running') this.#setPaused(container, true);
+  }
+
+  async unpause(id: string): Promise<void> {
+    await this.#call('unpause');
+    const container = this.#containers.get(id);
+    if (container?.state === 'paused') this.#setPaused(container, false);
+  }
+
+  async stop(id: string): Promise<void> {
+    await this.#call('stop');
+    const container = this.#containers.get(id);
+    if (container && container.state !== 'created') this.#exit(container, 143);
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#call('remove');
+    this.#delete(id);
+  }
+
+  async inspect(id: string): Promise<Observed | undefined> {
+    await this.#call('inspect');
+    const container = this.#containers.get(id);
+    return container && observe(container);
+  }
+
+  async list(): Promise<Observed[]> {
+    await this.#call('list');
+    return [...this.#containers.values()].filter((container) => container.managed).map(observe);
+  }
+
+  async findForeign(reference: Reference, imageRef: { repository: string; tag: string }): Promise<Observed | undefined> {
+    await this.#call('findForeign');
+    const found = [...this.#containers.values()].find((container) => !container.managed && container.state === 'running' && container.imageRef === `${imageRef.repository}:${imageRef.tag}`);
+    return found && { ...observe(found), reference: printReference(reference) };
+  }
+
+  async lastLines(id: string, count: number): Promise<string[]> {
+    await this.#call('lastLines');
+    return this.#containers.get(id)?.lines.slice(-count) ?? [];
+  }
+
+  watch(listener: BackendListener): { stop(): Promise<void> } {
+    this.#listeners.add(listener);
+    queueMicrotask(() => {
+      if (this.#listeners.has(listener)) listener.restored();
+    });
+    return {
+      stop: () => {
+        this.#listeners.delete(listener);
+        return Promise.resolve();
+      },
+    };
+  }
+
+  // What happens behind pipes' back.
+
+  /** A running container of that image that someone started by hand. */
+  async startByHand(repository: string, tag: string): Promise<string> {
+    const container = this.#add(undefined, '', 'sha256:by-hand', `${repository}:${tag}`, false);
+    await this.#run(container);
+    return container.id;
+  }
+
+  /** The program ends by itself. */
+  crash(id: string): void {
+    const container = this.#containers.get(id);
+    if (container) this.#exit(container, 1, 'crashed');
+  }
+
+  /** `docker kill`. */
+  kill(id: string): void {
+    const container = this.#containers.get(id);
+    if (container) this.#exit(container, 137);
+  }
+
+  /** `docker rm -f`. */
+  removeByHand(id: string): void {
+    this.#delete(id);
+  }
+
+  /** `docker restart`: the address moves. */
+  async restartByHand(id: string): Promise<void> {
+    const container = this.#containers.get(id);
+    if (!container || container.state === 'created') return;
+    this.#exit(container, 143);
+    await this.#run(container);
+  }
+
+  /** `docker pause`. */
+  pauseByHand(id: string): void {
+    const container = this.#containers.get(id);
+    if (container?.state === 'running') this.#setPaused(container, true);
+  }
+
+  /** The engine goes away; its containers go on. */
+  lose(): void {
+    this.isUp = false;
+    for (const listener of this.#listeners) listener.lost();
+  }
+
+  /** It is back. `restarted`: without its containers, as an engine without live-restore. */
+  restore(restarted: boolean): void {
+    if (restarted) for (const container of this.#containers.values()) this.#exit(container, 255);
+    this.isUp = true;
+    for (const listener of this.#listeners) listener.restored();
+  }
+
+  /** Ids of containers that exist, of all or of one reference. */
+  ids(reference?: string): string[] {
+    return [...this.#containers.values()].filter((container) => reference === undefined || container.reference === reference).map(({ id }) => id);
+  }
+
+  running(reference?: string): string[] {
+    return this.ids(reference).filter((id) => this.#containers.get(id)!.state === 'running');
+  }
+
+  /** Ends every server. */
+  close(): Promise<void> {
+    for (const id of this.ids()) this.#delete(id);
+    return Promise.resolve();
+  }
+
+  async #call(name: string): Promise<void> {
+    this.calls.push(name);
+    if (this.latencyMs > 0) await delay(this.latencyMs);
+    else await Promise.resolve();
+    if (!this.isUp) throw new PipesError('engine_unavailable', 'The engine is away.');
+  }
+
+  #add(spec: RunSpec | undefined, reference: string, imageId: string, imageRef: string, managed: boolean): Container {
+    this.#count += 1;
+    const container: Container = { id: `c${this.#count}`, spec, reference, imageId, imageRef, managed, state: 'created', exitCode: undefined, startedAt: undefined, finishedAt: undefined, server: undefined, sockets: new Set(), lines: [] };
+    this.#containers.set(container.id, container);
+    return container;
+  }
+
+  async #run(container: Container): Promise<void> {
+    const behaviour = (container.spec?.config.env['BEHAVIOUR'] ?? 'serves') as Behaviour;
+    if (behaviour === 'unrunnable') throw new PipesError('image_unusable', 'The image names a program that is not in it.');
+    const server = createServer((_request, response) => response.end(container.id));
+    server.on('connection', (socket) => {
+      container.sockets.add(socket);
+      socket.on('close', () => container.sockets.delete(socket));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    container.server = server;
+    container.state = 'running';
+    container.exitCode = undefined;
+    // Two starts within one millisecond are two lives all the same; engines count nanoseconds.
+    container.startedAt = new Date(Math.max(Date.now(), (container.startedAt?.getTime() ?? 0) + 1));
+    this.#tell(container.id, 'started');
+    if (behaviour === 'silent' || behaviour === 'exits') server.close();
+    if (behaviour !== 'exits') return;
+    container.lines = ['one', 'two', 'three'];
+    setImmediate(() => this.#exit(container, 3, 'crashed'));
+  }
+
+  #setPaused(container: Container, paused: boolean): void {
+    container.state = paused ? 'paused' : 'running';
+    this.#tell(container.id, paused ? 'paused' : 'unpaused');
+  }
+
+  #exit(container: Container, code: number, what: 'died' | 'crashed' = 'died'): void {
+    if (container.state !== 'running' && container.state !== 'paused') return;
+    container.state = 'exited';
+    container.exitCode = code;
+    container.finishedAt = new Date();
+    container.server?.close();
+    for (const socket of container.sockets) socket.resetAndDestroy();
+    this.#tell(container.id, what);
+  }
+
+  #delete(id: string): void {
+    const container = this.#containers.get(id);
+    if (!container) return;
+    this.#exit(container, 137);
+    this.#containers.delete(id);
+    this.#tell(id, 'removed');
+  }
+
+  #tell(id: string, what: Parameters<BackendListener['changed']>[1]): void {
+    if (!this.isUp) return;
+    // An engine tells a moment later than it acts.
+    setImmediate(() => {
+      for (const listener of this.#listeners) listener.changed(id, what);
+    });
+  }
+}
+
+function observe(container: Container): Observed {
+  const address = container.server?.address() as AddressInfo | null | undefined;
+  const isLive = container.state === 'running' || container.state === 'paused';
+  return {
+    id: container.id,
+    reference: container.reference,
+    managed: container.managed,
+    state: container.state,
+    exitCode: container.state === 'exited' ? container.exitCode : undefined,
+    oomKilled: false,
+    startedAt: container.startedAt,
+    imageId: container.imageId,
+    imageRef: container.imageRef,
+    imageDigest: container.spec?.image.digest,
+    finishedAt: container.finishedAt,
+    configHash: container.spec?.configHash,
+    // A silent one has closed its server, so its port is told as one that nothing listens on.
+    upstream: isLive ? { host: '127.0.0.1', port: address?.port ?? 1 } : undefined,
+  };
+}
