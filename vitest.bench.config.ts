@@ -11,5 +11,7 @@ export default defineConfig({
     hookTimeout: 180_000,
     disableConsoleIntercept: true,
     passWithNoTests: true,
+    // An engine takes its time to stop, and vitest does not wait longer than this for the lab to be gone.
+    teardownTimeout: 60_000,
   },
 });

@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/lab/counts-reporter.ts'],
     passWithNoTests: true,
+    // An engine takes its time to stop, and vitest does not wait longer than this for the lab to be gone.
+    teardownTimeout: 60_000,
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000, sequence: { groupOrder: 0 } } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 30_000, sequence: { groupOrder: 1 } } },

@@ -83,7 +83,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     thaw: () => daemon?.signal('SIGCONT'),
     async close() {
       daemon?.signal('SIGCONT');
-      await daemon?.end('SIGTERM', 12_000);
+      // What does not stop in time is ended by the sweep.
+      await daemon?.end('SIGTERM', 4_000);
       await sweep(root);
     },
   };

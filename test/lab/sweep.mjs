@@ -10,7 +10,7 @@ import { existsSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
-const STOP_GRACE_MS = 12_000;
+const STOP_GRACE_MS = 6_000;
 const dir = process.argv.at(-1);
 
 if (process.argv.includes('--when-stdin-ends')) {
