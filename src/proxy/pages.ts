@@ -24,7 +24,8 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
   }
   if (response.destroyed) return;
   const { headers, body } = draw(error, request.headers.accept, options);
-  const isBodyOpen = hasMuchToCome(request);
+  // After `request_timeout` the rest of the body is not to be waited for.
+  const isBodyOpen = hasMuchToCome(request) || error.code === 'request_timeout';
   // The reason is named, since one that an upstream's answer left behind would stand.
   response.writeHead(error.status, STATUS_CODES[error.status], { ...headers, ...(isBodyOpen ? { Connection: 'close' } : {}) });
   if (!isBodyOpen) {

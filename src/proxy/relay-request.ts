@@ -1,12 +1,12 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type InformationEvent, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { PipesError } from '../core/errors.ts';
 import type { Upstream } from '../instances/upstream.ts';
 import { AnswerRelay } from './answer-relay.ts';
+import { BodyRelay } from './body-relay.ts';
 import type { ForwardContext } from './forward-context.ts';
 import type { ForwardEnd } from './forward.ts';
 import { hasBody } from './forwarded-headers.ts';
-import { isHopByHop, trailersToSend } from './hop-by-hop.ts';
+import { isHopByHop } from './hop-by-hop.ts';
 import { discardBody } from './unread-body.ts';
 import { upstreamError } from './upstream-error.ts';
 import { bytesSinceReuse, type UpstreamAgent } from './upstream-agent.ts';
@@ -28,8 +28,7 @@ interface Tied {
 
 /**
  * One request on its way to an upstream and its answer on the way back. Bodies flow in both directions at once, and nothing
- * of them is held beyond the streams' own buffers. The client's body is not touched before the connection to the upstream
- * stands, so a request whose connection was refused can go elsewhere.
+ * of them is held beyond the streams' own buffers.
  *
  * Two ends are waited for: the client's response (`close`) and the upstream's request (`close`, which Node always emits). The
  * listeners are shared functions that find their relay on the emitter: a warm request makes no closures.
@@ -47,14 +46,11 @@ export class RequestRelay {
   #startedAtMs = 0;
   #outgoing!: ClientRequest;
   #answer: AnswerRelay | undefined;
+  #body: BodyRelay | undefined;
   /** Why pipes itself ended the upstream's side. */
   #ownError: PipesError | undefined;
   #failure: Error | undefined;
-  #bodyTimer: NodeJS.Timeout | undefined;
   #hasRetried = false;
-  #hasTakenBody = false;
-  #awaitsContinue: boolean;
-  #awaitsDrain = false;
   #isAborted = false;
   #isClientOver = false;
   #isUpstreamOver = false;
@@ -69,7 +65,6 @@ export class RequestRelay {
     this.#agent = agent;
     this.#headers = headers;
     this.#hasBody = hasBody(request);
-    this.#awaitsContinue = this.#hasBody && request.headers.expect !== undefined;
   }
 
   /** Settles once, when both directions are over. Never rejects. */
@@ -109,72 +104,15 @@ export class RequestRelay {
     outgoing.on('close', onUpstreamClose);
     outgoing.on('information', onInformation);
     if (this.timeouts.upstreamTimeoutMs !== Infinity) outgoing.on('timeout', onUpstreamSilence);
-    if (this.#hasBody) outgoing.on('socket', onUpstreamSocket);
-    else outgoing.end();
-  }
-
-  /** The connection to the upstream stands: from here on the client's body may be taken. */
-  startBody(): void {
-    if (this.#isAborted || this.#isUpstreamOver) return;
-    const { request } = this;
-    this.#outgoing.on('drain', onUpstreamDrain);
-    request.on('end', onBodyEnd);
-    request.on('close', onBodyClose);
-    request.on('data', onBodyData);
-    if (request.complete) return;
-    this.#outgoing.flushHeaders();
-    if (this.timeouts.bodyIdleTimeoutMs !== Infinity) this.#bodyTimer = setTimeout(onBodyStall, this.timeouts.bodyIdleTimeoutMs, this);
-  }
-
-  takeBody(chunk: Buffer): void {
-    this.#hasTakenBody = true;
-    this.#awaitsContinue = false;
-    if (this.#isUpstreamOver) return;
-    this.context.stats.bytesIn += chunk.length;
-    this.#bodyTimer?.refresh();
-    const { request } = this;
-    if (request.complete && request.readableLength === 0) return this.endBody(chunk);
-    if (this.#outgoing.write(chunk)) return;
-    this.#awaitsDrain = true;
-    request.pause();
-  }
-
-  resumeBody(): void {
-    this.#awaitsDrain = false;
-    this.#bodyTimer?.refresh();
-    this.request.resume();
-  }
-
-  endBody(lastChunk?: Buffer): void {
-    clearTimeout(this.#bodyTimer);
-    const outgoing = this.#outgoing;
-    if (this.#isUpstreamOver || outgoing.writableEnded || !this.request.complete) return;
-    if (outgoing.chunkedEncoding && this.request.rawTrailers.length > 0) outgoing.addTrailers(trailersToSend(this.request.rawTrailers));
-    if (lastChunk) outgoing.end(lastChunk);
-    else outgoing.end();
-  }
-
-  /** The client's connection ended in the middle of its body; the answer may have been whole already. */
-  loseBody(): void {
-    clearTimeout(this.#bodyTimer);
-    if (!this.request.complete && !this.#isUpstreamOver) this.#outgoing.destroy();
+    if (!this.#hasBody) return void outgoing.end();
+    this.#body = new BodyRelay(this.request, outgoing, this.context.stats, this.timeouts.bodyIdleTimeoutMs, this);
+    this.#body.attach();
   }
 
   bodyStalls(): void {
-    // An upstream that takes nothing, or has not said `100 Continue`, is not the client's fault.
-    if (this.#answer === undefined && (this.#awaitsDrain || this.#awaitsContinue)) {
-      this.#bodyTimer?.refresh();
-      return;
-    }
+    if (this.response.writableEnded) return void this.request.socket.destroy();
     // With an answer on its way this may be a stream that runs in both directions; the upstream decides how long it lasts.
-    if (this.#answer !== undefined && !this.response.writableEnded) {
-      this.#bodyTimer?.refresh();
-      return;
-    }
-    if (this.response.writableEnded) {
-      this.request.socket.destroy();
-      return;
-    }
+    if (this.#answer !== undefined) return this.#body?.waitOn();
     this.#ownError = new PipesError('request_timeout', `No byte of the request body came for ${this.timeouts.bodyIdleTimeoutMs} ms.`);
     this.#outgoing.destroy();
   }
@@ -182,8 +120,7 @@ export class RequestRelay {
   upstreamIsSilent(): void {
     if (this.#answer !== undefined || this.#ownError !== undefined) return;
     // Whoever waits for the client's body cannot answer yet; `bodyIdleTimeoutMs` bounds that wait.
-    const waitsForClient = this.#hasBody && !this.#outgoing.writableEnded && !this.#awaitsDrain && !this.#awaitsContinue && !this.#outgoing.socket?.connecting;
-    if (waitsForClient) return;
+    if (this.#body?.isClientsTurn) return;
     this.#ownError = new PipesError('upstream_timeout', `The container sent no answer for ${this.timeouts.upstreamTimeoutMs} ms.`);
     this.#outgoing.destroy();
   }
@@ -208,10 +145,7 @@ export class RequestRelay {
 
   /** Any 1xx but 101. To an HTTP/1.0 client none is sent (RFC 9110 section 15.2). */
   inform(information: InformationEvent): void {
-    if (information.statusCode === 100) {
-      this.#awaitsContinue = false;
-      this.#bodyTimer?.refresh();
-    }
+    if (information.statusCode === 100) this.#body?.continued();
     const { response } = this;
     if (this.request.httpVersion === '1.0' || response.headersSent || this.#isAborted) return;
     if (information.statusCode === 100) return response.writeContinue();
@@ -236,7 +170,7 @@ export class RequestRelay {
       return;
     }
     this.#isUpstreamOver = true;
-    clearTimeout(this.#bodyTimer);
+    this.#body?.stop();
     if (answer === undefined && !this.#isAborted) return this.#failBeforeAnswer();
     if (answer !== undefined && !answer.isWhole && !this.#isClientOver) answer.cut();
     else if (this.#hasBody && !this.request.complete) this.#dropRestOfBody();
@@ -248,24 +182,13 @@ export class RequestRelay {
     this.#isClientOver = true;
     this.#isAborted = !this.response.writableFinished && !(this.#isUpstreamOver && this.#answer?.isWhole === false);
     if (this.#isAborted) {
-      clearTimeout(this.#bodyTimer);
+      this.#body?.stop();
       if (!this.#isUpstreamOver) this.#outgoing.destroy();
     } else if (this.#hasBody && !this.request.complete) {
       if (this.#isUpstreamOver) this.#dropRestOfBody();
-      else this.#watchConnection();
+      else this.#body?.watchConnection();
     }
     this.#settleWhenOver();
-  }
-
-  /** The answer is over and the body goes on. From here Node no longer tells the request that its connection closed. */
-  #watchConnection(): void {
-    const { request } = this;
-    const { socket } = request;
-    const lost = (): void => this.loseBody();
-    if (socket.destroyed) return lost();
-    socket.once('close', lost);
-    request.once('end', () => socket.off('close', lost));
-    this.#outgoing.once('close', () => socket.off('close', lost));
   }
 
   /** The upstream answered and takes no more. The client keeps its time to read the answer; only then the rest is bounded. */
@@ -292,18 +215,14 @@ export class RequestRelay {
   #failBeforeAnswer(): void {
     if (this.#ownError) return this.#fail(this.#ownError, false);
     const { error, hasConnected } = upstreamError(this.#upstream, this.#failure);
-    const isReplayable = !hasConnected ? !this.#hasTakenBody : this.#isRepeatable() && this.#isIdleDeath(this.#outgoing);
+    const isReplayable = !hasConnected ? !this.#body?.hasBegun : this.#isRepeatable() && this.#isIdleDeath(this.#outgoing);
     this.#fail(error, isReplayable);
   }
 
   /** Nothing has been sent: request and response are handed back as they were, for another upstream or an error page. */
   #fail(error: PipesError, replayable: boolean): void {
-    const { request, response } = this;
-    response.off('close', onClientClose);
-    request.off('data', onBodyData);
-    request.off('end', onBodyEnd);
-    request.off('close', onBodyClose);
-    if (this.#hasTakenBody) request.pause();
+    this.response.off('close', onClientClose);
+    this.#body?.detach();
     this.#done({ kind: 'failed', error, replayable });
   }
 
@@ -345,31 +264,6 @@ function onInformation(this: ClientRequest, information: InformationEvent): void
 
 function onUpstreamSilence(this: ClientRequest): void {
   relayOf(this).upstreamIsSilent();
-}
-
-function onUpstreamSocket(this: ClientRequest, socket: Socket): void {
-  if (!socket.connecting) return relayOf(this).startBody();
-  socket.once('connect', () => relayOf(this).startBody());
-}
-
-function onUpstreamDrain(this: ClientRequest): void {
-  relayOf(this).resumeBody();
-}
-
-function onBodyData(this: IncomingMessage, chunk: Buffer): void {
-  relayOf(this).takeBody(chunk);
-}
-
-function onBodyEnd(this: IncomingMessage): void {
-  relayOf(this).endBody();
-}
-
-function onBodyClose(this: IncomingMessage): void {
-  relayOf(this).loseBody();
-}
-
-function onBodyStall(self: RequestRelay): void {
-  self.bodyStalls();
 }
 
 function onClientClose(this: ServerResponse): void {
