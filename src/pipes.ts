@@ -141,6 +141,8 @@ export class Pipes {
       resolver,
       log,
       now: Date.now,
+      maxRunning: settings.MAX_RUNNING,
+      roomTimeoutMs: settings.START_TIMEOUT,
       drainTimeoutMs: settings.DRAIN_TIMEOUT,
       stopGraceS: STOP_GRACE_S,
       adoptForeign: settings.ADOPT_FOREIGN,

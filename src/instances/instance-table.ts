@@ -6,7 +6,10 @@ import type { InstanceControl, InstanceReport } from './instance-control.ts';
 import { containerOf } from './instance-status.ts';
 import { Instance, type InstanceParts } from './instance.ts';
 import { Launcher, TagMoved, type ImageSource } from './launcher.ts';
+import { RunningLimit } from './running-limit.ts';
 import type { Run } from './run.ts';
+import { Sleeper } from './sleeper.ts';
+import type { IdleTimes } from '../targets/target-config.ts';
 import type { Starter } from './starter.ts';
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 
@@ -14,6 +17,10 @@ export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' |
   readonly images: ImageSource;
   readonly starter: Starter;
   readonly startQueue: BoundedQueue;
+  /** `MAX_RUNNING`; Infinity for none. */
+  readonly maxRunning: number;
+  /** How long a start may wait until one of them can stop. */
+  readonly roomTimeoutMs: number;
   /** How often what is known is held against what the engine shows. */
   readonly reconcileEveryMs: number;
   /**
@@ -35,6 +42,8 @@ export class InstanceTable implements InstanceControl {
   readonly #byKey = new Map<string, Instance>();
   readonly #byContainer = new Map<string, Instance>();
   readonly #retiring = new Map<string, Promise<void>>();
+  readonly #sleeper: Sleeper;
+  readonly #limit: RunningLimit;
   readonly #closing = new AbortController();
   #isTold = false;
   #watch: { stop(): Promise<void> } | undefined;
@@ -45,10 +54,15 @@ export class InstanceTable implements InstanceControl {
     this.#options = options;
     this.#log = options.log;
     this.#backend = options.backend;
+    const instances = (): Iterable<Instance> => new Set(this.#byKey.values());
+    const idleTimes = (instance: Instance): IdleTimes => options.resolver.describe(instance.reference).config.idle;
+    this.#sleeper = new Sleeper({ instances, idleTimes, log: options.log, now: options.now });
+    this.#limit = new RunningLimit({ instances, most: options.maxRunning, waitMs: options.roomTimeoutMs });
   }
 
   /** Takes over what runs already, then follows the engine. An engine that is away is waited for in the background. */
   async open(): Promise<void> {
+    // Every start listens to it while it lasts.
     setMaxListeners(0, this.#closing.signal);
     const listening = new Promise<void>((resolve) => {
       this.#watch = this.#backend.watch(this.#listener(resolve));
@@ -56,11 +70,13 @@ export class InstanceTable implements InstanceControl {
     this.#reconcileTimer = setInterval(() => void this.reconcile(), this.#options.reconcileEveryMs);
     await Promise.race([listening, new Promise((resolve) => setTimeout(resolve, FIRST_CONTACT_MS).unref())]);
     await this.reconcile();
+    this.#sleeper.start();
   }
 
   /** Ends every wait; containers stay as they are. */
   async close(): Promise<void> {
     clearInterval(this.#reconcileTimer);
+    this.#sleeper.stop();
     this.#closing.abort(new Error('pipes is stopping'));
     await this.#watch?.stop();
     await this.#reconciling;
@@ -147,7 +163,11 @@ export class InstanceTable implements InstanceControl {
   }
 
   reconfigure(reference: Reference): Promise<void> {
-    return this.#operate(reference, (instance) => instance.reconfigure());
+    return this.#operate(reference, async (instance) => {
+      await instance.reconfigure();
+      // Its idle times may be shorter now.
+      this.#sleeper.consider(instance);
+    });
   }
 
   /** Holds what is known against what the engine shows, and takes over what is new. Never throws. */
@@ -246,13 +266,14 @@ export class InstanceTable implements InstanceControl {
   #parts(): InstanceParts {
     return (this.#sharedParts ??= {
       ...this.#options,
-      launcher: new Launcher({ ...this.#options, makeRoom: () => Promise.resolve() }),
+      launcher: new Launcher({ ...this.#options, makeRoom: (key, signal) => this.#limit.makeRoom(key, signal) }),
       closing: this.#closing.signal,
       isTold: () => this.#isTold,
       onStatus: (instance, before) => {
         const after = containerOf(instance.status);
         if (before !== undefined && before !== after && this.#byContainer.get(before) === instance) this.#byContainer.delete(before);
         if (after !== undefined) this.#byContainer.set(after, instance);
+        this.#sleeper.consider(instance);
       },
       onRetire: (containerId, retired) => {
         this.#retiring.set(containerId, retired);

@@ -86,6 +86,11 @@ export class Instance {
     return this.#wake === undefined && this.#status.name !== 'running';
   }
 
+  /** Served by a container that someone started by hand. */
+  get isForeign(): boolean {
+    return this.#status.name === 'running' && !this.#status.run.managed;
+  }
+
   /** When it was used last, in milliseconds since the epoch; undefined while it is in use, or if that is not known. */
   get idleSinceMs(): number | undefined {
     if (this.#status.name !== 'running') return this.#lastUsedAtMs;
@@ -143,9 +148,7 @@ export class Instance {
 
   /** The engine says that this container is gone. */
   noticeRemoved(containerId: string): void {
-    if (containerOf(this.#status) !== containerId || !SETTLED.has(this.#status.name)) return;
-    this.#endRun();
-    this.#setStatus({ name: 'absent' });
+    if (containerOf(this.#status) === containerId && SETTLED.has(this.#status.name)) this.#goAbsent();
   }
 
   /** What is known may be old, or a request failed at the address: ask the engine before the next use. */
@@ -164,12 +167,14 @@ export class Instance {
    */
   sleep(tier: SleepTier, idleForMs: number): Promise<void> {
     return this.#lane.run(async () => {
-      const idleSinceMs = this.idleSinceMs;
-      if (idleSinceMs === undefined || this.#parts.now() - idleSinceMs < idleForMs || this.#wake !== undefined) return;
+      if (!this.#hasBeenIdleFor(idleForMs)) return;
       const observed = await this.#observeManaged();
-      if (!observed) { this.#setStatus({ name: 'absent' }); return; }
+      if (!observed) {
+        this.#goAbsent();
+        return;
+      }
       // A request may have come while the engine was asked.
-      if (this.#status.name === 'running' && this.#status.run.inFlight > 0) return;
+      if (!this.#hasBeenIdleFor(idleForMs)) return;
       if (tier === 'pause') return this.#pauseContainer(observed);
       if (tier === 'stop') return this.#stopContainer(observed);
       await this.#removeContainer(observed);
@@ -180,8 +185,11 @@ export class Instance {
   stop(): Promise<void> {
     return this.#lane.run(async () => {
       const observed = await this.#observeManaged();
-      if (observed) await this.#stopContainer(observed);
-      else this.#setStatus({ name: 'absent' });
+      if (!observed) {
+        this.#goAbsent();
+        return;
+      }
+      await this.#stopContainer(observed);
     });
   }
 
@@ -190,7 +198,10 @@ export class Instance {
     return this.#lane.run(async () => {
       const observed = await this.#observeManaged();
       this.#backoff.clear();
-      if (!observed) { this.#setStatus({ name: 'absent' }); return; }
+      if (!observed) {
+        this.#goAbsent();
+        return;
+      }
       await this.#removeContainer(observed);
     });
   }
@@ -210,10 +221,11 @@ export class Instance {
       const observed = await this.#observeManaged();
       this.#backoff.clear();
       if (observed?.state === 'running') return this.#replace(observed);
+      this.#settle(observed);
       await this.#recording(async () => {
         const attempt = this.#attempt(this.#parts.resolver.resolve(this.reference));
         const spec = await this.#parts.launcher.specFor(attempt);
-        if (observed) await this.#parts.backend.remove(observed.id);
+        if (observed) await this.#discard(observed);
         this.#serve(await this.#parts.launcher.create(spec, attempt));
       });
     });
@@ -250,6 +262,11 @@ export class Instance {
     };
   }
 
+  #hasBeenIdleFor(idleForMs: number): boolean {
+    const sinceMs = this.idleSinceMs;
+    return sinceMs !== undefined && this.#parts.now() - sinceMs >= idleForMs && this.#wake === undefined;
+  }
+
   async #bringUp(): Promise<Run> {
     const target = this.#parts.resolver.resolve(this.reference);
     const known = containerOf(this.#status);
@@ -267,10 +284,7 @@ export class Instance {
     }
     // Somebody else's container that no longer runs is none of ours to start or remove.
     if (observed?.managed === false && observed.state !== 'running') observed = undefined;
-    if (known !== undefined && !observed) {
-      this.#endRun();
-      this.#setStatus({ name: 'absent' });
-    }
+    this.#settle(observed);
     this.#backoff.assertMayTry();
     return this.#recording(() => this.#startFrom(observed, target));
   }
@@ -326,8 +340,13 @@ export class Instance {
       this.#starting(observed.id);
       return launcher.resume(observed, attempt);
     }
-    if (observed) await backend.remove(observed.id);
+    if (observed) await this.#discard(observed);
     return launcher.create(spec!, attempt);
+  }
+
+  async #discard(observed: Observed): Promise<void> {
+    await this.#parts.backend.remove(observed.id);
+    this.#goAbsent();
   }
 
   /** Undefined: the image cannot be had now, but what ran before can run again without it. */
@@ -506,6 +525,19 @@ export class Instance {
     this.#trusted = this.#parts.isTold();
     this.#tell({ phase: 'ready' });
     return run;
+  }
+
+  /** Shows what the engine says of a container that does not run, whatever was thought of it before. */
+  #settle(observed: Observed | undefined): void {
+    if (observed?.state === 'running') return;
+    this.#endRun();
+    if (!observed) this.#setStatus({ name: 'absent' });
+    else this.#setStatus({ name: observed.state === 'paused' ? 'paused' : this.#status.name === 'failed' ? 'failed' : 'stopped', containerId: observed.id });
+  }
+
+  #goAbsent(): void {
+    this.#endRun();
+    this.#setStatus({ name: 'absent' });
   }
 
   #endRun(): void {

@@ -1,7 +1,7 @@
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 import type { ImageRef } from '../images/image-ref.ts';
 import type { LocalImage, PullListener } from '../images/image-store.ts';
-import type { Reference } from '../targets/reference.ts';
+import { printReference, type Reference } from '../targets/reference.ts';
 import type { Backend, Observed, RunSpec } from './backend.ts';
 import { configHash } from './config-hash.ts';
 import { servingPort } from './serving-port.ts';
@@ -23,8 +23,8 @@ export interface LauncherOptions {
   readonly starter: Starter;
   /** Where containers wait for their turn to be made and started. */
   readonly startQueue: BoundedQueue;
-  /** Resolves when one more container may run. @throws PipesError `queue_full` */
-  readonly makeRoom: (signal: AbortSignal) => Promise<void>;
+  /** Resolves when this target may run, with what to call once it does or has failed. @throws PipesError `queue_full` */
+  readonly makeRoom: (key: string, signal: AbortSignal) => Promise<() => void>;
 }
 
 /** Thrown when the tag turns out to be written otherwise: the instance of that reference is the one that is meant. */
@@ -81,9 +81,11 @@ export class Launcher {
   /** A container that sleeps, up again. */
   async resume(observed: Observed, attempt: Attempt): Promise<Live> {
     if (observed.state === 'paused') {
-      // It holds its memory already and answers at once, so it neither queues nor needs room.
-      await this.#options.backend.unpause(observed.id);
-      return this.attach(observed.id, attempt);
+      // It answers at once, so it does not queue behind those that have to start.
+      return this.#withRoom(attempt, async () => {
+        await this.#options.backend.unpause(observed.id);
+        return this.attach(observed.id, attempt);
+      });
     }
     return this.#inTurn(attempt, () => this.#options.starter.begin(observed.id, attempt, 'start'));
   }
@@ -94,13 +96,16 @@ export class Launcher {
   }
 
   #inTurn<T>(attempt: Attempt, job: () => Promise<T>): Promise<T> {
-    const { startQueue, makeRoom } = this.#options;
-    return startQueue.run(
-      async () => {
-        await makeRoom(attempt.signal);
-        return job();
-      },
-      { signal: attempt.signal, onPosition: (ahead) => attempt.onProgress({ phase: 'queued', ahead }) },
-    );
+    const onPosition = (ahead: number): void => attempt.onProgress({ phase: 'queued', ahead });
+    return this.#options.startQueue.run(() => this.#withRoom(attempt, job), { signal: attempt.signal, onPosition });
+  }
+
+  async #withRoom<T>(attempt: Attempt, job: () => Promise<T>): Promise<T> {
+    const done = await this.#options.makeRoom(printReference(attempt.reference), attempt.signal);
+    try {
+      return await job();
+    } finally {
+      done();
+    }
   }
 }

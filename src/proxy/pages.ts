@@ -64,7 +64,7 @@ function hasMuchToCome(request: IncomingMessage): boolean {
 }
 
 const CONTENT_TYPES: Readonly<Record<ErrorForm, string>> = {
-  json: 'application/problem+json; charset=utf-8',
+  json: 'application/problem+json',
   html: 'text/html; charset=utf-8',
   text: 'text/plain; charset=utf-8',
 };

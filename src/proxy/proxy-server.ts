@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { mustServeWithoutUpgrade, serveWithoutUpgrade } from './declined-upgrade.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { sendErrorOnSocket } from './pages.ts';
 
@@ -51,7 +52,11 @@ export class ProxyServer {
       dispatcher.request(request, response);
     });
     this.#server.on('checkContinue', dispatcher.request.bind(dispatcher));
-    this.#server.on('upgrade', dispatcher.upgrade.bind(dispatcher));
+    this.#server.on('upgrade', (request, socket, head) => {
+      // An upgrade that nobody has to take (h2c, or one with a body) is an ordinary request (RFC 9110, 7.8).
+      if (mustServeWithoutUpgrade(request)) serveWithoutUpgrade(this.#server, request, socket, head);
+      else dispatcher.upgrade(request, socket, head);
+    });
     this.#server.on('connect', refuseTunnel);
     this.#server.on('clientError', answerClientError);
     await new Promise<void>((resolve, reject) => {

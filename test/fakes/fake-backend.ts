@@ -39,6 +39,8 @@ export class FakeBackend implements Backend {
   readonly calls: string[] = [];
   /** False: every call fails as if the engine were away. */
   isUp = true;
+  /** The most containers of one reference that ever ran at once. */
+  mostAtOnce = 0;
   readonly #containers = new Map<string, Container>();
   readonly #listeners = new Set<BackendListener>();
   #count = 0;
@@ -199,7 +201,11 @@ export class FakeBackend implements Backend {
   async #run(container: Container): Promise<void> {
     const behaviour = (container.spec?.config.env['BEHAVIOUR'] ?? 'serves') as Behaviour;
     if (behaviour === 'unrunnable') throw new PipesError('image_unusable', 'The image names a program that is not in it.');
-    const server = createServer((_request, response) => response.end(container.id));
+    const server = createServer((request, response) => {
+      const waitMs = Number(/[?&]ms=(\d+)/.exec(request.url ?? '')?.[1] ?? 0);
+      if (waitMs === 0) response.end(container.id);
+      else setTimeout(() => response.end(container.id), waitMs);
+    });
     server.on('connection', (socket) => {
       container.sockets.add(socket);
       socket.on('close', () => container.sockets.delete(socket));
@@ -210,6 +216,7 @@ export class FakeBackend implements Backend {
     container.exitCode = undefined;
     // Two starts within one millisecond are two lives all the same; engines count nanoseconds.
     container.startedAt = new Date(Math.max(Date.now(), (container.startedAt?.getTime() ?? 0) + 1));
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.running(container.reference).length);
     this.#tell(container.id, 'started');
     if (behaviour === 'silent' || behaviour === 'exits') server.close();
     if (behaviour !== 'exits') return;

@@ -90,6 +90,8 @@ export function makeTable(options: Partial<TableOptions> & { readonly defaults?:
     resolver,
     log,
     now: Date.now,
+    maxRunning: Infinity,
+    roomTimeoutMs: 1_000,
     drainTimeoutMs: 1_000,
     stopGraceS: 1,
     adoptForeign: true,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PipesError } from '../../../src/core/errors.ts';
 import type { Run } from '../../../src/instances/run.ts';
@@ -9,6 +10,7 @@ import { until } from '../../lab/until.ts';
 const WEB = parseReference('alice/web:main');
 const KEY = 'alice/web:main';
 const NEVER = new AbortController().signal;
+setMaxListeners(0, NEVER);
 
 let bench: TableBench;
 afterEach(async () => {

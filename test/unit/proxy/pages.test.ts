@@ -42,7 +42,7 @@ describe('sendError', () => {
   it('is a problem document by default', async () => {
     const { text, body } = await get('*/*');
     expect(headLines(text)[0]).toBe('HTTP/1.1 404 Not Found');
-    expect(header(text, 'Content-Type')).toBe('application/problem+json; charset=utf-8');
+    expect(header(text, 'Content-Type')).toBe('application/problem+json');
     expect(header(text, 'Cache-Control')).toBe('no-store');
     expect(header(text, 'Content-Length')).toBe(String(body.length));
     expect(JSON.parse(body)).toEqual({ type: 'about:blank', title: EVIL.title, status: 404, detail: EVIL.message, code: 'image_not_found' });
