@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { engineAnswers } from './engine-http.ts';
 import { ownProcess, type OwnedProcess } from './owned-process.ts';
 import { sweep } from './sweep.ts';
@@ -42,7 +42,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   if (obstacle !== undefined) throw new Error(obstacle);
   const root = mkdtempSync(join(options.labDir, 'engine-'));
   const slot = claimBridge();
-  const names = { root, namespace: slot.bridge, cgroup: slot.bridge, bridge: slot.bridge, subnet: `10.214.${slot.index}.0/24` };
+  // Bridges are told apart within one network namespace, cgroups and processes of the machine across all: those need a name of their own.
+  const own = `pipes-${basename(root)}`;
+  const names = { root, namespace: own, cgroup: own, bridge: slot.bridge, subnet: `10.214.${slot.index}.0/24` };
   writeFileSync(join(root, 'engine.json'), JSON.stringify(names));
   for (const part of ['data', 'exec']) mkdirSync(join(root, part));
   if (options.diskBytes !== undefined) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.diskBytes}`, 'tmpfs', join(root, 'data')]);
