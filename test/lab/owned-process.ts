@@ -48,6 +48,7 @@ export async function ownProcess(plan: ProcessPlan): Promise<OwnedProcess> {
     signal,
     output: () => readFileSync(plan.logFile, 'utf8'),
     async end(name, graceMs = 15_000) {
+      if (runs()) child.ref();
       signal(name);
       const timer = new AbortController();
       await Promise.race([gone, wait(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);

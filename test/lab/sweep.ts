@@ -18,6 +18,8 @@ export async function sweepAtEnd(dir: string): Promise<() => Promise<void>> {
   await once(watch, 'spawn');
   watch.unref();
   return async () => {
+    // Nothing else may keep this process alive by now, and it is to see the end of it.
+    watch.ref();
     const gone = once(watch, 'exit');
     watch.stdin.end();
     await gone;
