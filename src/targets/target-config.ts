@@ -25,7 +25,7 @@ export const TargetConfig = z.strictObject({
   user: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/, 'must be user or user:group').optional(),
   workdir: absolutePath.optional(),
   volumes: z.array(z.string().regex(VOLUME, 'must be name:/path[:ro], external:name:/path[:ro] or /host/path:/path[:ro]')).max(64).optional(),
-  memory: size.refine((text) => (parseSize(text) ?? 0) >= MIN_MEMORY_BYTES, 'must be at least 6m, the least that the engine takes').optional(),
+  memory: size.refine((text) => (parseSize(text) ?? Infinity) >= MIN_MEMORY_BYTES, 'must be at least 6m, the least that the engine takes').optional(),
   cpus: z.number().min(0.01).max(1024).optional(),
   pids: z.int().min(1).max(1_000_000).optional(),
   readiness: z.strictObject({ path: z.string().regex(/^\/[\x21-\x7e]*$/, 'must be a path that begins with /').max(2048).optional(), timeout: boundedDuration.optional() }).optional(),
