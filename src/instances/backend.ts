@@ -3,6 +3,7 @@ import type { ImageRef } from '../images/image-ref.ts';
 import type { EffectiveConfig } from '../targets/target-config.ts';
 import type { Reference } from '../targets/reference.ts';
 import type { Upstream } from './upstream.ts';
+import type { Usage } from './usage.ts';
 
 /** What to make a container from. Everything in it is decided; a backend adds nothing of its own but names and networks. */
 export interface RunSpec {
@@ -39,6 +40,19 @@ export interface Observed {
   readonly upstream: Upstream | undefined;
 }
 
+/** Which part of an instance's output is wanted. */
+export interface OutputOptions {
+  /** Goes on with what is written from now on, until the container stops, is removed, or the signal says so. */
+  readonly follow: boolean;
+  /** So many of the last lines to begin with; undefined for all that is kept. */
+  readonly tail: number | undefined;
+  /** Ends it at any moment; that is no error. */
+  readonly signal: AbortSignal;
+}
+
+/** Output as it comes, in whole lines without their ends, some at a time; both streams, in the order the engine has them. */
+export type OutputLines = AsyncIterable<readonly string[]>;
+
 /** What an engine tells of its own accord. A hint to look, never the truth itself. */
 export interface BackendListener {
   /** Something happened to this container; `died` means that it no longer runs and nothing may be sent to it,
@@ -73,6 +87,16 @@ export interface Backend {
   findForeign(reference: Reference, imageRef: ImageRef, port: number | undefined): Promise<Observed | undefined>;
   /** The last lines of its output, oldest first, both streams. Empty when it is gone. */
   lastLines(id: string, count: number): Promise<string[]>;
+  /**
+   * Its output, read no faster than it is taken; undefined when it is gone. Lines longer than 64 KiB come in pieces.
+   * @throws PipesError `engine_unavailable`, also in the middle; `not_found` where the engine keeps no output
+   */
+  logs(id: string, options: OutputOptions): Promise<OutputLines | undefined>;
+  /**
+   * What it uses now; undefined when it neither runs nor is paused. Engines may take a second to look.
+   * @throws PipesError `engine_unavailable`, or the signal's reason
+   */
+  stats(id: string, signal: AbortSignal): Promise<Usage | undefined>;
   /** Starts telling; reconnects by itself until `stop` is called. */
   watch(listener: BackendListener): { stop(): Promise<void> };
   /** True when a connection that is closed again at once without data only shows that a port proxy listens (Docker's). */

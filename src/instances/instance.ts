@@ -269,10 +269,9 @@ export class Instance {
 
   async #bringUp(): Promise<Run> {
     const target = this.#parts.resolver.resolve(this.reference);
-    const known = containerOf(this.#status);
     let observed: Observed | undefined;
     try {
-      observed = known === undefined ? undefined : await this.#parts.backend.inspect(known);
+      observed = await this.#observe();
     } catch (thrown) {
       // Warm targets go on being served while the engine is away (INTERFACE 3); its return makes us ask again.
       if (this.#status.name === 'running' && asPipesError(thrown).code === 'engine_unavailable') return this.#status.run;
@@ -457,8 +456,17 @@ export class Instance {
   /** What the engine shows of our container. @throws PipesError `not_managed` */
   async #observeManaged(): Promise<Observed | undefined> {
     this.assertManaged();
+    return this.#observe();
+  }
+
+  /** What the engine shows. One that serves and that somebody paused goes on, for its requests are still open. */
+  async #observe(): Promise<Observed | undefined> {
+    const { backend } = this.#parts;
     const known = containerOf(this.#status);
-    return known === undefined ? undefined : this.#parts.backend.inspect(known);
+    const observed = known === undefined ? undefined : await backend.inspect(known);
+    if (observed?.state !== 'paused' || !observed.managed || this.#status.name !== 'running') return observed;
+    await backend.unpause(observed.id);
+    return backend.inspect(observed.id);
   }
 
   /** Keeps why an attempt failed, and settles the status that it left in the middle. */
