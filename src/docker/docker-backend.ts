@@ -1,19 +1,23 @@
 import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import type { ContainerInfo, ContainerInspectInfo } from 'dockerode';
 import { PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { ImageRef } from '../images/image-ref.ts';
-import type { Backend, BackendListener, Observed, RunSpec } from '../instances/backend.ts';
+import type { Backend, BackendListener, Observed, OutputLines, OutputOptions, RunSpec } from '../instances/backend.ts';
+import type { Usage } from '../instances/usage.ts';
 import { parseReference, printReference, type Reference } from '../targets/reference.ts';
 import type { EngineCall, EngineClient } from './client.ts';
-import { logLines } from './container-log.ts';
+import { initFailure, logLines } from './container-log.ts';
 import { containerName, containerSpec } from './container-spec.ts';
+import { readUsage, type EngineStats } from './container-usage.ts';
 import { observe, observeManaged } from './container-view.ts';
 import { DockerImages } from './docker-images.ts';
 import { engineStatus, engineText } from './engine-errors.ts';
 import { followEvents } from './engine-events.ts';
 import { foreignCandidates, foreignUpstream } from './foreign-containers.ts';
 import { LABELS } from './labels.ts';
+import { LogLines } from './log-lines.ts';
 import { Networks, type NetworkOptions } from './networks.ts';
 
 export interface DockerBackendOptions {
@@ -34,6 +38,7 @@ export class DockerBackend implements Backend {
   /** Containers that someone started by hand and that are in use here: what they were found for. */
   readonly #found = new Map<string, { readonly reference: string; readonly port: number | undefined }>();
   #usesPortProxy = false;
+  #sleepers = new Map<string, Observed>();
 
   constructor({ client, owner, networks, log }: DockerBackendOptions) {
     this.#client = client;
@@ -109,17 +114,26 @@ export class DockerBackend implements Backend {
   async inspect(id: string): Promise<Observed | undefined> {
     const info = await this.#inspect(id);
     if (!info) this.#found.delete(id);
-    return info && (await this.#observe(info));
+    const observed = info && (await this.#observe(info));
+    if (observed?.exitCode !== NOT_FOUND && observed?.exitCode !== NOT_EXECUTABLE) return observed;
+    const cannotRun = initFailure(await this.lastLines(id, 1));
+    return cannotRun === undefined ? observed : { ...observed, cannotRun };
   }
 
   async list(): Promise<Observed[]> {
     const containers = await this.#list({ label: [`${LABELS.owner}=${this.#owner}`] }, true);
     const observed: Observed[] = [];
     for (let at = 0; at < containers.length; at += INSPECTS_AT_ONCE) {
-      const batch = await Promise.all(containers.slice(at, at + INSPECTS_AT_ONCE).map(({ Id }) => this.inspect(Id)));
+      const batch = await Promise.all(containers.slice(at, at + INSPECTS_AT_ONCE).map(async (one) => this.#asleep(one) ?? (await this.inspect(one.Id))));
       observed.push(...batch.filter((one) => one !== undefined));
     }
+    this.#sleepers = new Map(observed.filter(({ state }) => state === 'exited').map((one) => [one.id, one]));
     return observed;
+  }
+
+  /** Most containers of a large installation sleep, and nothing about a sleeper moves: once looked at is enough. */
+  #asleep({ Id, State }: ContainerInfo): Observed | undefined {
+    return State === 'exited' ? this.#sleepers.get(Id) : undefined;
   }
 
   async findForeign(reference: Reference, imageRef: ImageRef, port: number | undefined): Promise<Observed | undefined> {
@@ -147,6 +161,30 @@ export class DockerBackend implements Backend {
     }
   }
 
+  async logs(id: string, { follow, tail, signal }: OutputOptions): Promise<OutputLines | undefined> {
+    try {
+      const query = { stdout: true, stderr: true, follow, tail: tail ?? 'all' };
+      const stream = await this.#client.stream({ method: 'GET', path: `/containers/${id}/logs`, query, timeoutMs: LOG_TIMEOUT_MS, signal });
+      return this.#cut(stream, signal);
+    } catch (thrown) {
+      if (signal.aborted || engineStatus(thrown) === 404) return undefined;
+      if (KEEPS_NO_LOG.test(engineText(thrown))) throw new PipesError('not_found', 'The engine keeps no output of this container: its log driver cannot be read.', { cause: thrown });
+      throw this.#client.translate(thrown);
+    }
+  }
+
+  async stats(id: string, signal: AbortSignal): Promise<Usage | undefined> {
+    try {
+      // Engines older than 20.10 do not know one-shot and look twice, which takes them two seconds.
+      const query = { stream: false, 'one-shot': true };
+      return readUsage(await this.#client.call<EngineStats>({ method: 'GET', path: `/containers/${id}/stats`, query, timeoutMs: STATS_TIMEOUT_MS, signal }));
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (engineStatus(thrown) === 404) return undefined;
+      throw this.#client.translate(thrown);
+    }
+  }
+
   watch(listener: BackendListener): { stop(): Promise<void> } {
     const lost = (): void => {
       // Who restarted the engine may have removed networks, too.
@@ -160,6 +198,21 @@ export class DockerBackend implements Backend {
   async foreignOwners(): Promise<number> {
     const containers = await this.#list({ label: [`${LABELS.managed}=true`] }, true);
     return containers.filter(({ Labels }) => Labels[LABELS.owner] !== this.#owner).length;
+  }
+
+  async *#cut(stream: Readable, signal: AbortSignal): OutputLines {
+    const cutter = new LogLines();
+    try {
+      for await (const chunk of stream) {
+        const lines = cutter.take(chunk as Buffer);
+        if (lines.length > 0) yield lines;
+      }
+    } catch (thrown) {
+      if (signal.aborted) return;
+      throw this.#client.translate(thrown);
+    }
+    const lines = cutter.end();
+    if (lines.length > 0) yield lines;
   }
 
   async #observe(info: ContainerInspectInfo): Promise<Observed | undefined> {
@@ -236,7 +289,12 @@ const START_TIMEOUT_MS = 60_000;
 /** What the engine may take besides the grace of a stop, or to remove a container with a large file system. */
 const STOP_MARGIN_MS = 60_000;
 const LOG_TIMEOUT_MS = 10_000;
+/** Engines look once a second while anybody asks. */
+const STATS_TIMEOUT_MS = 10_000;
 const INSPECTS_AT_ONCE = 8;
+
+/** Containers that someone started by hand may have any log driver. */
+const KEEPS_NO_LOG = /logging driver does not support reading/i;
 
 /** The engine's words for an order that came too late to matter. */
 const ALREADY = /is already paused|is not paused|is not running|is already stopped/i;
@@ -244,3 +302,7 @@ const ALREADY = /is already paused|is not paused|is not running|is already stopp
 function isNetworkGone(thrown: unknown): boolean {
   return thrown instanceof PipesError ? false : /network .*(?:not found|is ambiguous)|could not find a network|no such network/i.test(engineText(thrown));
 }
+
+/** What the engine's init exits with when it cannot run its program, as shells do (POSIX, "Exit Status for Commands"). */
+const NOT_EXECUTABLE = 126;
+const NOT_FOUND = 127;

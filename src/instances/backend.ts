@@ -28,6 +28,8 @@ export interface Observed {
   /** Of the last run, when `exited`. */
   readonly exitCode: number | undefined;
   readonly oomKilled: boolean;
+  /** Why its program never ran, where the engine found that out only after the start: a missing file, another platform. */
+  readonly cannotRun?: string;
   readonly startedAt: Date | undefined;
   /** When its last run ended, if it has ended. */
   readonly finishedAt: Date | undefined;

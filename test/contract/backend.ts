@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Backend, BackendListener, RunSpec } from '../../src/instances/backend.ts';
+import type { Backend, BackendListener, OutputOptions, RunSpec } from '../../src/instances/backend.ts';
 import { printReference, type Reference } from '../../src/targets/reference.ts';
 import { until } from '../lab/until.ts';
 
@@ -20,6 +20,8 @@ export interface BackendUnderTest {
   /** Ends what `makeBackend` began. */
   close(): Promise<void>;
 }
+
+const NEVER = new AbortController().signal;
 
 /** The promises of the port `Backend`, which Docker and the tests' fake both keep. */
 export function describeBackend(name: string, makeBackend: () => Promise<BackendUnderTest>): void {
@@ -59,6 +61,15 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       const observed = await backend.inspect(id);
       return observed?.state === 'exited' ? observed : undefined;
     });
+
+    /** Its output up to its end; undefined when there is none to read. */
+    const output = async (id: string, options: Partial<OutputOptions> = {}): Promise<string[] | undefined> => {
+      const lines: string[] = [];
+      const batches = await backend.logs(id, { follow: false, tail: undefined, signal: NEVER, ...options });
+      if (!batches) return undefined;
+      for await (const batch of batches) lines.push(...batch);
+      return lines;
+    };
 
     it('creates without starting, and tells what it created it from', async () => {
       const { id, spec } = await create('serves');
@@ -156,11 +167,64 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       expect(await backend.lastLines(id, 2)).toEqual(['two', 'three']);
     });
 
+    it('gives the output, whole or its last lines, and ends there', async () => {
+      const { id } = await started('exits');
+      await exited(id);
+      expect(await output(id)).toEqual(['one', 'two', 'three']);
+      expect(await output(id, { tail: 2 })).toEqual(['two', 'three']);
+      expect(await output(id, { tail: 0 })).toEqual([]);
+      expect(await output(id, { follow: true })).toEqual(['one', 'two', 'three']);
+    });
+
+    it('follows the output until the container ends', async () => {
+      const { id } = await create('exits');
+      await backend.start(id);
+      expect(await output(id, { follow: true })).toEqual(['one', 'two', 'three']);
+      const quiet = await started('serves');
+      const followed = output(quiet.id, { follow: true, tail: 0 });
+      await backend.stop(quiet.id, 5);
+      expect(await followed).toEqual([]);
+    });
+
+    it('follows the output until it is told that nobody reads on, which is no error', async () => {
+      const { id } = await started('serves');
+      const leaving = new AbortController();
+      const batches = await backend.logs(id, { follow: true, tail: 0, signal: leaving.signal });
+      const ended = (async () => {
+        for await (const _ of batches!);
+        return 'ended';
+      })();
+      expect(await Promise.race([ended, new Promise((resolve) => setImmediate(resolve, 'goes on'))])).toBe('goes on');
+      leaving.abort();
+      expect(await ended).toBe('ended');
+    });
+
+    it('tells what a running and a paused one use, and nothing of others', async () => {
+      const { id } = await create('serves');
+      expect(await backend.stats(id, NEVER)).toBeUndefined();
+      await backend.start(id);
+      const first = await backend.stats(id, NEVER);
+      expect(first?.memoryUsedBytes).toBeGreaterThan(0);
+      expect(first?.memoryLimitBytes).toBeGreaterThan(first?.memoryUsedBytes ?? Infinity);
+      expect(first?.pids).toBeGreaterThan(0);
+      expect(first?.networkReceivedBytes).toBeGreaterThanOrEqual(0);
+      expect(first?.networkSentBytes).toBeGreaterThanOrEqual(0);
+      await backend.pause(id);
+      const second = await until('it looks again', async () => {
+        const usage = await backend.stats(id, NEVER);
+        return usage !== undefined && usage.atMs > first!.atMs ? usage : undefined;
+      });
+      expect(second.cpuTotalNs).toBeGreaterThanOrEqual(first!.cpuTotalNs);
+      await backend.stop(id, 5);
+      expect(await backend.stats(id, NEVER)).toBeUndefined();
+      await expect(backend.stats(id, AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
+    });
+
     it('shows that an image cannot run, by an error or an exit', async () => {
       const { id } = await create('unrunnable');
       const failure = await backend.start(id).then(() => undefined, (error: unknown) => error);
       if (failure !== undefined) expect(failure).toMatchObject({ code: 'image_unusable' });
-      else expect((await exited(id)).exitCode).not.toBe(0);
+      else expect((await exited(id)).cannotRun).toContain('no');
     });
 
     it('removes a created, a running, a paused and an exited one', async () => {
@@ -183,6 +247,8 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       await backend.stop(id, 1);
       expect(await backend.inspect(id)).toBeUndefined();
       expect(await backend.lastLines(id, 10)).toEqual([]);
+      expect(await output(id)).toBeUndefined();
+      expect(await backend.stats(id, NEVER)).toBeUndefined();
     });
 
     it('never offers its own containers as someone else\'s', async () => {

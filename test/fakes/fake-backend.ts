@@ -1,8 +1,10 @@
+import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PipesError } from '../../src/core/errors.ts';
-import type { Backend, BackendListener, Observed, RunSpec } from '../../src/instances/backend.ts';
+import type { Backend, BackendListener, Observed, OutputLines, OutputOptions, RunSpec } from '../../src/instances/backend.ts';
+import type { Usage } from '../../src/instances/usage.ts';
 import { printReference, type Reference } from '../../src/targets/reference.ts';
 
 /**
@@ -25,6 +27,8 @@ interface Container {
   server: Server | undefined;
   sockets: Set<Socket>;
   lines: string[];
+  /** `change` at each line, and when it ends. */
+  readonly output: EventEmitter;
 }
 
 /**
@@ -103,6 +107,23 @@ export class FakeBackend implements Backend {
     return this.#containers.get(id)?.lines.slice(-count) ?? [];
   }
 
+  async logs(id: string, options: OutputOptions): Promise<OutputLines | undefined> {
+    await this.#call('logs');
+    const container = this.#containers.get(id);
+    return container && outputOf(container, options);
+  }
+
+  async stats(id: string, signal: AbortSignal): Promise<Usage | undefined> {
+    await this.#call('stats');
+    signal.throwIfAborted();
+    const container = this.#containers.get(id);
+    if (!container || !isLive(container)) return undefined;
+    const atMs = Date.now();
+    // It has kept half a core busy since it began.
+    const cpuTotalNs = (atMs - container.startedAt!.getTime()) * 5e5;
+    return { atMs, cpuTotalNs, memoryUsedBytes: 1_000_000, memoryLimitBytes: 64 * 2 ** 20, networkReceivedBytes: 10, networkSentBytes: 20, pids: 1 };
+  }
+
   watch(listener: BackendListener): { stop(): Promise<void> } {
     this.#listeners.add(listener);
     queueMicrotask(() => {
@@ -129,6 +150,13 @@ export class FakeBackend implements Backend {
   crash(id: string): void {
     const container = this.#containers.get(id);
     if (container) this.#exit(container, 1, 'crashed');
+  }
+
+  /** The program writes a line. */
+  print(id: string, line: string): void {
+    const container = this.#containers.get(id)!;
+    container.lines.push(line);
+    container.output.emit('change');
   }
 
   /** `docker kill`. */
@@ -193,7 +221,7 @@ export class FakeBackend implements Backend {
 
   #add(spec: RunSpec | undefined, reference: string, imageId: string, imageRef: string, managed: boolean): Container {
     this.#count += 1;
-    const container: Container = { id: `c${this.#count}`, spec, reference, imageId, imageRef, managed, state: 'created', exitCode: undefined, startedAt: undefined, finishedAt: undefined, server: undefined, sockets: new Set(), lines: [] };
+    const container: Container = { id: `c${this.#count}`, spec, reference, imageId, imageRef, managed, state: 'created', exitCode: undefined, startedAt: undefined, finishedAt: undefined, server: undefined, sockets: new Set(), lines: [], output: new EventEmitter() };
     this.#containers.set(container.id, container);
     return container;
   }
@@ -236,6 +264,7 @@ export class FakeBackend implements Backend {
     container.finishedAt = new Date();
     container.server?.close();
     for (const socket of container.sockets) socket.resetAndDestroy();
+    container.output.emit('change');
     this.#tell(container.id, what);
   }
 
@@ -258,7 +287,6 @@ export class FakeBackend implements Backend {
 
 function observe(container: Container): Observed {
   const address = container.server?.address() as AddressInfo | null | undefined;
-  const isLive = container.state === 'running' || container.state === 'paused';
   return {
     id: container.id,
     reference: container.reference,
@@ -273,6 +301,22 @@ function observe(container: Container): Observed {
     finishedAt: container.finishedAt,
     configHash: container.spec?.configHash,
     // A silent one has closed its server, so its port is told as one that nothing listens on.
-    upstream: isLive ? { host: '127.0.0.1', port: address?.port ?? 1 } : undefined,
+    upstream: isLive(container) ? { host: '127.0.0.1', port: address?.port ?? 1 } : undefined,
   };
+}
+
+function isLive({ state }: Container): boolean {
+  return state === 'running' || state === 'paused';
+}
+
+async function* outputOf(container: Container, { follow, tail, signal }: OutputOptions): OutputLines {
+  let told = tail === undefined ? 0 : Math.max(0, container.lines.length - tail);
+  while (!signal.aborted) {
+    const lines = container.lines.slice(told);
+    told += lines.length;
+    if (lines.length > 0) yield lines;
+    if (container.lines.length > told) continue;
+    if (!follow || !isLive(container)) return;
+    await once(container.output, 'change', { signal }).catch(() => undefined);
+  }
 }
