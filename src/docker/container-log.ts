@@ -9,6 +9,12 @@ export function logLines(bytes: Buffer, count: number): string[] {
   return lines.slice(-count).map((line) => line.slice(0, LONGEST_LINE));
 }
 
+/** What docker-init (tini) writes as its last line when it could not run the container's program; undefined for all else. */
+export function initFailure(lines: readonly string[]): string | undefined {
+  const match = /^\[FATAL tini \(\d+\)\] exec (.+) failed: (.+)$/.exec(lines.at(-1) ?? '');
+  return match ? `${match[1]!}: ${match[2]!}` : undefined;
+}
+
 /** These lines end up in answers and in memory; one program's line may be megabytes. */
 const LONGEST_LINE = 4096;
 const HEADER_BYTES = 8;

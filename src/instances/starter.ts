@@ -83,6 +83,7 @@ export class Starter {
   async #exited(containerId: string, observed: Observed | undefined): Promise<PipesError> {
     if (!observed) return new PipesError('instance_failed', 'The container was removed while it started.');
     const lines = await this.#lastLines(containerId);
+    if (observed.cannotRun !== undefined) return new PipesError('image_unusable', `The image's program cannot run here: ${observed.cannotRun}.`, { privateDetail: lines });
     const exitCode = observed.exitCode ?? null;
     const why = observed.oomKilled ? ' because it needed more memory than it may use' : '';
     return new PipesError('instance_failed', `The container exited with code ${exitCode ?? 'unknown'} while starting${why}.`, {
