@@ -78,11 +78,15 @@ function nonEmpty(text: string | undefined): string | undefined {
 }
 
 function readValueFile(name: string, file: string): string {
+  let text;
   try {
-    return readFileSync(file, 'utf8').trim();
+    text = readFileSync(file, 'utf8').trim();
   } catch (thrown) {
     throw new SettingsError(`${name}_FILE names ${file}, which cannot be read: ${(thrown as NodeJS.ErrnoException).code ?? String(thrown)}.`);
   }
+  // Whoever names a file wants its value; most often the secret did not get there.
+  if (text === '') throw new SettingsError(`${name}_FILE names ${file}, which is empty.`);
+  return text;
 }
 
 function readEnvFile(path: string): Record<string, string> {

@@ -68,7 +68,7 @@ const engineAddress: Kind<string> = {
 /** The grammar of images/image-ref, likewise. */
 const registryBase: Kind<string> = {
   allowed: 'host[:port][/prefix]',
-  parse: (text) => (/^(?:https?:\/\/)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*\/?$/i.test(text) ? text : undefined),
+  parse: (text) => (/^(?:https?:\/\/)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\/?$/.test(text) ? text : undefined),
 };
 
 const longSecret: Kind<string> = { allowed: 'at least 16 printable ASCII characters without blanks', parse: (text) => (/^[\x21-\x7e]{16,}$/.test(text) ? text : undefined) };
