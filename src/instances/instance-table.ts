@@ -3,8 +3,8 @@ import type { Log } from '../core/log.ts';
 import { parseReference, printReference, type Reference } from '../targets/reference.ts';
 import type { Backend, BackendListener, Observed } from './backend.ts';
 import type { InstanceControl, InstanceReport } from './instance-control.ts';
-import { containerOf } from './instance-status.ts';
-import { Instance, type InstanceParts } from './instance.ts';
+import type { InstanceParts } from './instance-parts.ts';
+import { Instance } from './instance.ts';
 import { Launcher, TagMoved, type ImageSource } from './launcher.ts';
 import { RunningLimit } from './running-limit.ts';
 import type { Run } from './run.ts';
@@ -13,7 +13,7 @@ import type { IdleTimes } from '../targets/target-config.ts';
 import type { Starter } from './starter.ts';
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 
-export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onStatus' | 'onRetire' | 'launcher'> {
+export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onRetire' | 'launcher'> {
   readonly images: ImageSource;
   readonly starter: Starter;
   readonly startQueue: BoundedQueue;
@@ -42,6 +42,7 @@ export class InstanceTable implements InstanceControl {
   readonly #byKey = new Map<string, Instance>();
   readonly #byContainer = new Map<string, Instance>();
   readonly #retiring = new Map<string, Promise<void>>();
+  readonly #parts: InstanceParts;
   readonly #sleeper: Sleeper;
   readonly #limit: RunningLimit;
   readonly #closing = new AbortController();
@@ -58,6 +59,16 @@ export class InstanceTable implements InstanceControl {
     const idleTimes = (instance: Instance): IdleTimes => options.resolver.describe(instance.reference).config.idle;
     this.#sleeper = new Sleeper({ instances, idleTimes, log: options.log, now: options.now });
     this.#limit = new RunningLimit({ instances, most: options.maxRunning, waitMs: options.roomTimeoutMs });
+    this.#parts = {
+      ...options,
+      launcher: new Launcher({ ...options, makeRoom: (key, signal) => this.#limit.makeRoom(key, signal) }),
+      closing: this.#closing.signal,
+      isTold: () => this.#isTold,
+      onRetire: (containerId, retired) => {
+        this.#retiring.set(containerId, retired);
+        void retired.finally(() => this.#retiring.delete(containerId));
+      },
+    };
   }
 
   /** Takes over what runs already, then follows the engine. An engine that is away is waited for in the background. */
@@ -134,7 +145,7 @@ export class InstanceTable implements InstanceControl {
   }
 
   report(reference: Reference): InstanceReport {
-    return (this.#byKey.get(printReference(reference)) ?? new Instance(reference, this.#parts())).report();
+    return (this.#byKey.get(printReference(reference)) ?? this.#make(reference)).report();
   }
 
   reports(): InstanceReport[] {
@@ -184,7 +195,7 @@ export class InstanceTable implements InstanceControl {
       if (!reference) continue;
       const instance = this.#obtain(reference);
       if (instance.busy) continue;
-      const [chosen, ...leftovers] = containers.sort(byPreference(containerOf(instance.status)));
+      const [chosen, ...leftovers] = containers.sort(byPreference(instance.containerId));
       instance.adopt(chosen!);
       for (const leftover of leftovers) await this.#removeLeftover(leftover);
     }
@@ -252,7 +263,7 @@ export class InstanceTable implements InstanceControl {
     const key = printReference(reference);
     const known = this.#byKey.get(key);
     if (known) return known;
-    const instance = new Instance(reference, this.#parts());
+    const instance = this.#make(reference);
     this.#byKey.set(key, instance);
     return instance;
   }
@@ -263,26 +274,14 @@ export class InstanceTable implements InstanceControl {
     for (const [key, other] of this.#byKey) if (other === instance) this.#byKey.delete(key);
   }
 
-  #parts(): InstanceParts {
-    return (this.#sharedParts ??= {
-      ...this.#options,
-      launcher: new Launcher({ ...this.#options, makeRoom: (key, signal) => this.#limit.makeRoom(key, signal) }),
-      closing: this.#closing.signal,
-      isTold: () => this.#isTold,
-      onStatus: (instance, before) => {
-        const after = containerOf(instance.status);
-        if (before !== undefined && before !== after && this.#byContainer.get(before) === instance) this.#byContainer.delete(before);
-        if (after !== undefined) this.#byContainer.set(after, instance);
-        this.#sleeper.consider(instance);
-      },
-      onRetire: (containerId, retired) => {
-        this.#retiring.set(containerId, retired);
-        void retired.finally(() => this.#retiring.delete(containerId));
-      },
+  #make(reference: Reference): Instance {
+    return new Instance(reference, this.#parts, (instance, before) => {
+      const after = instance.containerId;
+      if (before !== undefined && before !== after && this.#byContainer.get(before) === instance) this.#byContainer.delete(before);
+      if (after !== undefined) this.#byContainer.set(after, instance);
+      this.#sleeper.consider(instance);
     });
   }
-
-  #sharedParts: InstanceParts | undefined;
 }
 
 /** How long the start waits for the engine before it goes on without; a local engine answers in milliseconds. */

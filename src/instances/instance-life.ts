@@ -1,0 +1,213 @@
+import { PipesError } from '../core/errors.ts';
+import { printImageRef } from '../images/image-ref.ts';
+import { printReference, type Reference } from '../targets/reference.ts';
+import type { Target } from '../targets/target.ts';
+import type { Observed } from './backend.ts';
+import { Backoff } from './backoff.ts';
+import type { InstanceReport } from './instance-control.ts';
+import type { InstanceParts } from './instance-parts.ts';
+import { containerOf, MOVES, type InstanceStatus } from './instance-status.ts';
+import { Run } from './run.ts';
+import type { Live } from './starter.ts';
+import type { WakeProgress, WakeTiming } from './wake-progress.ts';
+
+/** Told at each change of status, with the container before it. */
+export type StatusListener = (containerBefore: string | undefined) => void;
+
+/**
+ * What is known of an instance: its status, the run that serves, whether that can be trusted, why the last attempt failed. The
+ * one place that changes any of it, each change in one step, so whoever looks between two awaits sees a state that makes sense.
+ */
+export class InstanceLife {
+  readonly reference: Reference;
+  readonly key: string;
+  readonly backoff: Backoff;
+  lastWake: WakeTiming | undefined;
+  readonly #parts: InstanceParts;
+  readonly #onStatus: StatusListener;
+  readonly #listeners = new Set<(progress: WakeProgress) => void>();
+  /** Runs whose readiness this process has seen; an adopted one is not among them. */
+  readonly #ready = new WeakSet<Run>();
+  #status: InstanceStatus = { name: 'absent' };
+  #progress: WakeProgress = { phase: 'asleep' };
+  #trusted = false;
+  #lastUsedAtMs: number | undefined;
+
+  constructor(reference: Reference, parts: InstanceParts, onStatus: StatusListener) {
+    this.reference = reference;
+    this.key = printReference(reference);
+    this.backoff = new Backoff(parts.now);
+    this.#parts = parts;
+    this.#onStatus = onStatus;
+  }
+
+  get status(): InstanceStatus {
+    return this.#status;
+  }
+
+  /** The run that requests go to. */
+  get run(): Run | undefined {
+    return this.#status.name === 'running' ? this.#status.run : undefined;
+  }
+
+  get containerId(): string | undefined {
+    return containerOf(this.#status);
+  }
+
+  /** When it was used last, in milliseconds since the epoch; undefined while it is in use, or if that is not known. */
+  get idleSinceMs(): number | undefined {
+    if (this.#status.name !== 'running') return this.#lastUsedAtMs;
+    return this.#status.run.inFlight > 0 ? undefined : this.#status.run.lastUsedAtMs;
+  }
+
+  /** The target as it is configured now. */
+  get target(): Target {
+    return this.#parts.resolver.describe(this.reference);
+  }
+
+  /** The run, counted as in use, if its address may be used without asking the engine first. */
+  tryLease(): Run | undefined {
+    if (this.#status.name !== 'running' || !this.#trusted) return undefined;
+    return this.#status.run.acquire();
+  }
+
+  /** What is known may be old: the engine is asked before the next use. */
+  distrust(): void {
+    this.#trusted = false;
+  }
+
+  /** The engine was just asked. True when it shows the very run that serves, whose readiness was seen: it may be used again. */
+  confirm(observed: Observed | undefined): boolean {
+    const { run } = this;
+    if (!run || !observed || !run.isStill(observed) || !this.#ready.has(run)) return false;
+    this.#trusted = this.#parts.isTold();
+    return true;
+  }
+
+  /** From here on requests go to this container. */
+  serve(live: Live): Run {
+    this.#endRun();
+    const run = new Run(live, this.#parts.now());
+    this.#ready.add(run);
+    this.backoff.succeeded();
+    this.#setStatus({ name: 'running', run });
+    this.#trusted = this.#parts.isTold();
+    this.tell({ phase: 'ready' });
+    return run;
+  }
+
+  /** A container that was found. One that runs is not trusted yet: the first request asks whether it is ready. */
+  adopt(observed: Observed): void {
+    if (this.confirm(observed)) return;
+    this.#endRun();
+    if (observed.state === 'running' && observed.upstream) {
+      this.#setStatus({ name: 'running', run: new Run({ ...observed, upstream: observed.upstream }, this.#parts.now()) });
+      return;
+    }
+    this.#lastUsedAtMs ??= observed.finishedAt?.getTime() ?? this.#parts.now();
+    this.settle(observed);
+  }
+
+  /** Shows what the engine says of a container that does not run, whatever was thought of it before. */
+  settle(observed: Observed | undefined): void {
+    if (observed?.state === 'running') return;
+    this.#endRun();
+    if (!observed) this.#setStatus({ name: 'absent' });
+    else this.#setStatus({ name: observed.state === 'paused' ? 'paused' : this.#status.name === 'failed' ? 'failed' : 'stopped', containerId: observed.id });
+  }
+
+  absent(): void {
+    this.settle(undefined);
+  }
+
+  starting(containerId: string): void {
+    this.#endRun();
+    this.#setStatus({ name: 'starting', containerId });
+  }
+
+  /** The run takes no more requests. Shown before it is done, so that a request which comes now waits for it in the lane. */
+  sinking(to: 'paused' | 'stopping' | 'stopped', containerId: string): void {
+    this.#endRun();
+    this.#setStatus({ name: to, containerId });
+  }
+
+  /** Steps of an attempt that are states too. */
+  show(progress: WakeProgress): void {
+    const { containerId } = this;
+    if (progress.phase === 'pulling') this.#setStatus({ name: 'pulling', layers: progress.layers, containerId });
+    if (progress.phase === 'creating') this.#setStatus({ name: 'creating' });
+    this.tell(progress);
+  }
+
+  /**
+   * An attempt to come up ended badly.
+   * @param isOwn the container or its image is to blame, so the next tries wait longer and longer
+   * @returns the error, with the time until the next try
+   */
+  failed(error: PipesError, isOwn: boolean): PipesError {
+    const { containerId } = this;
+    const shown = isOwn ? this.backoff.failed(error) : error;
+    if (isOwn) this.#setStatus({ name: 'failed', containerId });
+    else {
+      this.backoff.note(error);
+      this.#setStatus(containerId === undefined ? { name: 'absent' } : { name: 'stopped', containerId });
+    }
+    this.tell({ phase: 'failed', error: shown });
+    return shown;
+  }
+
+  tell(progress: WakeProgress): void {
+    this.#progress = progress;
+    for (const listener of this.#listeners) listener(progress);
+  }
+
+  watch(listener: (progress: WakeProgress) => void): () => void {
+    this.#listeners.add(listener);
+    listener(this.#progress);
+    return () => this.#listeners.delete(listener);
+  }
+
+  report(): InstanceReport {
+    const { run } = this;
+    const lastUsedAtMs = run?.lastUsedAtMs ?? this.#lastUsedAtMs;
+    return {
+      reference: this.key,
+      image: printImageRef(this.target.imageRef),
+      digest: run?.imageDigest ?? null,
+      state: this.#status.name,
+      containerId: this.containerId ?? null,
+      managed: run?.managed ?? true,
+      startedAt: run?.startedAt ?? null,
+      lastUsedAt: lastUsedAtMs === undefined ? null : new Date(lastUsedAtMs),
+      inFlight: run?.inFlight ?? 0,
+      upstream: run?.upstream ?? null,
+      error: this.backoff.error ?? null,
+      lastWake: this.lastWake ?? null,
+    };
+  }
+
+  #endRun(): void {
+    this.#trusted = false;
+    const { run } = this;
+    if (!run || run.ended) return;
+    run.end();
+    this.#lastUsedAtMs = run.lastUsedAtMs;
+    if (this.#parts.now() - run.servesSinceMs >= STABLE_AFTER_MS) this.backoff.forgive();
+    this.#parts.onEnded(run);
+  }
+
+  #setStatus(next: InstanceStatus): void {
+    const before = this.#status;
+    if (before.name !== next.name && !MOVES[before.name].includes(next.name)) {
+      this.#parts.log.error({ ref: this.key, from: before.name, to: next.name }, 'an instance made a move that no life makes');
+    }
+    this.#status = next;
+    if (ASLEEP.has(next.name)) this.#progress = { phase: 'asleep' };
+    this.#onStatus(containerOf(before));
+  }
+}
+
+/** A container that served this long and then dies is no crash loop. */
+const STABLE_AFTER_MS = 60_000;
+
+const ASLEEP: ReadonlySet<string> = new Set(['absent', 'paused', 'stopped']);

@@ -1,0 +1,66 @@
+import { asPipesError } from '../core/errors.ts';
+import type { Target } from '../targets/target.ts';
+import type { Observed, RunSpec } from './backend.ts';
+import type { BringUp } from './bring-up.ts';
+import type { ContainerSleep } from './container-sleep.ts';
+import type { InstanceLife } from './instance-life.ts';
+import type { InstanceParts } from './instance-parts.ts';
+
+/**
+ * Replaces a container that runs: new beside old, ready, switch, drain; or the old one first, with requests held, where two at
+ * once would do harm (`EffectiveConfig.replace`). If the new one fails, the old serves on and the state says why.
+ */
+export class Replacement {
+  readonly #life: InstanceLife;
+  readonly #parts: InstanceParts;
+  readonly #bringUp: BringUp;
+  readonly #sleep: ContainerSleep;
+
+  constructor(life: InstanceLife, parts: InstanceParts, bringUp: BringUp, sleep: ContainerSleep) {
+    this.#life = life;
+    this.#parts = parts;
+    this.#bringUp = bringUp;
+    this.#sleep = sleep;
+  }
+
+  /** Resolves when the new one serves. @throws PipesError when it does not, and the old one does */
+  async replace(old: Observed, target: Target): Promise<void> {
+    try {
+      // Those who watch a wake are not told of a replacement: the old one serves them.
+      const spec = await this.#parts.launcher.specFor({ ...this.#bringUp.attempt(target), onProgress: () => undefined });
+      await (target.config.replace === 'stop-first' ? this.#stopFirst(old, spec, target) : this.#overlap(old, spec, target));
+      this.#life.backoff.clear();
+    } catch (thrown) {
+      this.#life.backoff.note(asPipesError(thrown));
+      throw thrown;
+    }
+  }
+
+  async #overlap(old: Observed, spec: RunSpec, target: Target): Promise<void> {
+    let created: string | undefined;
+    try {
+      const live = await this.#parts.launcher.create(spec, { ...this.#bringUp.attempt(target), onProgress: () => undefined, onCreated: (id) => (created = id) });
+      const oldRun = this.#life.run;
+      this.#life.serve(live);
+      this.#parts.onRetire(old.id, this.#sleep.retire(old.id, oldRun));
+    } catch (thrown) {
+      if (created !== undefined) await this.#parts.backend.remove(created);
+      throw thrown;
+    }
+  }
+
+  async #stopFirst(old: Observed, spec: RunSpec, target: Target): Promise<void> {
+    const { launcher, backend } = this.#parts;
+    await this.#sleep.stop(old);
+    try {
+      this.#life.serve(await launcher.create(spec, this.#bringUp.attempt(target)));
+    } catch (thrown) {
+      const created = this.#life.containerId;
+      if (created !== undefined && created !== old.id) await backend.remove(created);
+      this.#life.starting(old.id);
+      this.#life.serve(await launcher.resume({ ...old, state: 'exited' }, this.#bringUp.attempt(target)));
+      throw thrown;
+    }
+    await backend.remove(old.id);
+  }
+}
