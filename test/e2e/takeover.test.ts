@@ -241,6 +241,20 @@ describe.skipIf(engineObstacle() !== undefined)('what others do', () => {
     });
   });
 
+  it('the engine hangs: warm targets are served all the same, and what has to start once it goes on', async () => {
+    const [warm, cold] = [await build('warm'), await build('waits')];
+    await visit(warm);
+    engine.freeze();
+    let waking: Promise<Answer>;
+    try {
+      waking = visit(cold);
+      for (let count = 0; count < 5; count += 1) expect(describeAnswer(await visit(warm))).toBe(`200 ${own(warm)}`);
+    } finally {
+      engine.thaw();
+    }
+    expect(describeAnswer(await waking)).toBe(`200 ${own(cold)}`);
+  });
+
   describe('the engine is killed (-9)', () => {
     it('and warm targets are served while it is away; what died meanwhile is woken once it is back', async () => {
       const [stays, dies, cold] = [await build('stays'), await build('dies'), await build('cold')];

@@ -50,6 +50,19 @@ describe('the first request', () => {
     expect(engine.count(PULL)).toBe(pulls);
   });
 
+  it('shows its state on the way: pulling, starting, running', async () => {
+    const app = await apps.publish('stages', { ballastBytes: 30_000_000, env: { LISTEN_AFTER_MS: '500' } });
+    const states = new Set<string>();
+    const over = new AbortController();
+    const watching = (async () => {
+      while (!over.signal.aborted) states.add((await request(pipes.port, { host: app.host, path: '/__proxyapi/container', token: pipes.token })).json<{ state: string }>().state);
+    })();
+    expect((await visit(app.host)).text).toBe(greeting(app));
+    over.abort();
+    await watching;
+    expect([...states]).toEqual(expect.arrayContaining(['pulling', 'starting', 'running']));
+  });
+
   it('starts a container that is stopped again, and makes no new one', async () => {
     const app = await apps.build('stopped');
     await visit(app.host);
@@ -150,6 +163,18 @@ describe('a name', () => {
     const app = await apps.build('plain', {}, 'latest');
     for (const host of [app.host, `plain--${apps.user}.localhost`, `latest.${app.host}`, `${app.host.toUpperCase()}.`]) expect((await visit(host)).text).toBe(greeting(app));
     expect(await containers.of(app.reference)).toHaveLength(1);
+  });
+
+  it('stands below any base: the registrable domain by the public suffix list, or so many labels', async () => {
+    const app = await apps.build('based', { from: 'tiny' });
+    const name = `main.based.${apps.user}`;
+    for (const base of ['example.com', 'example.co.uk', 'me.duckdns.org', 'localhost']) expect((await visit(`${name}.${base}`)).text).toBe(`${app.reference}\n`);
+    const other = await startPipes({ env: { DOMAINLEVELS: '3' } });
+    try {
+      expect((await request(other.port, { host: `${name}.apps.example.com` })).text).toBe(`${app.reference}\n`);
+    } finally {
+      await other.stop();
+    }
   });
 
   it('carries dots in its tag, in both forms', async () => {
