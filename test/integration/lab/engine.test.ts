@@ -8,7 +8,8 @@ import { useLab } from '../../lab/lab.ts';
 
 const obstacle = engineObstacle();
 
-describe.skipIf(obstacle !== undefined)('a private engine', () => {
+// The name carries the reason to the list of skipped tests.
+describe.skipIf(obstacle !== undefined)(`a private engine${obstacle === undefined ? '' : ` (${obstacle})`}`, () => {
   let engine: Engine;
 
   beforeAll(async () => {
