@@ -7,6 +7,9 @@ import { trustedProxies, type Settings } from './config/settings.ts';
 import { BoundedQueue } from './core/bounded-queue.ts';
 import { PipesError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
+import { Metrics } from './core/metrics.ts';
+import { RequestTally } from './core/request-tally.ts';
+import { WakeTally } from './core/wake-tally.ts';
 import { EngineClient } from './docker/client.ts';
 import { DockerBackend } from './docker/docker-backend.ts';
 import { DockerImages } from './docker/docker-images.ts';
@@ -14,7 +17,9 @@ import { parseRegistryBase, type RegistryBase } from './images/image-ref.ts';
 import { ImageSupply } from './images/image-supply.ts';
 import { RegistryClient } from './images/registry-client.ts';
 import { RegistryLogins } from './images/registry-logins.ts';
+import { InstanceOutput } from './instances/instance-output.ts';
 import { InstanceTable } from './instances/instance-table.ts';
+import { InstanceUsage } from './instances/instance-usage.ts';
 import { Starter } from './instances/starter.ts';
 import { clientOf } from './proxy/client-of.ts';
 import { Dispatcher } from './proxy/dispatcher.ts';
@@ -116,11 +121,16 @@ export class Pipes {
       dockerConfigPath: join(homePath(settings.DOCKER_CONFIG), 'config.json'),
       warn: (line) => log.warn(line),
     });
+    const queues = {
+      pulls: new BoundedQueue({ name: 'pulls', concurrency: settings.PULL_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
+      starts: new BoundedQueue({ name: 'starts', concurrency: settings.START_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
+    };
+    const tallies = { requests: new RequestTally(), wakes: new WakeTally() };
     const images = new ImageSupply({
       store: new DockerImages(engine),
       registry: new RegistryClient(),
       logins,
-      queue: new BoundedQueue({ name: 'pulls', concurrency: settings.PULL_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
+      queue: queues.pulls,
       pullTimeoutMs: settings.PULL_TIMEOUT,
     });
     const defaults = { memoryBytes: settings.MEMORY, cpus: settings.CPUS, pids: settings.PIDS, startTimeoutMs: settings.START_TIMEOUT, pull: settings.PULL, idle: { pauseMs: settings.IDLE_PAUSE, stopMs: settings.IDLE_STOP, removeMs: settings.IDLE_REMOVE }, wait: settings.WAIT };
@@ -137,7 +147,7 @@ export class Pipes {
       backend,
       images,
       starter: new Starter(backend),
-      startQueue: new BoundedQueue({ name: 'starts', concurrency: settings.START_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
+      startQueue: queues.starts,
       resolver,
       log,
       now: Date.now,
@@ -150,7 +160,7 @@ export class Pipes {
       admitColdStart: (client, isNewTarget) => {
         if (client !== undefined) wakeRate.admit(client, isNewTarget);
       },
-      onWoken: () => undefined,
+      onWoken: (_instance, timing) => tallies.wakes.woken(timing),
       onEnded: (run) => forwarder.release(run.upstream),
     });
     const api = new Api({
@@ -160,13 +170,25 @@ export class Pipes {
       credentials,
       rights: new ConfigRights(policy, registry),
       health: { health: () => this.#health(table) },
+      output: new InstanceOutput({ control: table, backend }),
+      usage: new InstanceUsage({ backend, memoryTimeoutMs: MEMORY_TIMEOUT_MS }),
+      metrics: new Metrics({
+        version: VERSION,
+        ...tallies,
+        openRequests: () => dispatcher.open,
+        instances: () => table.stateCounts(),
+        queues,
+        isEngineUp: () => table.isEngineUp,
+        engineCalls: () => engine.callCount,
+      }),
       log,
       nowMs: Date.now,
       clientOf: (request) => clientOf(request, isTrusted) ?? '',
       bodyTimeoutMs: settings.BODY_IDLE_TIMEOUT,
     });
     const rules = { domains: settings.DOMAIN, domainLevels: settings.DOMAINLEVELS, platformHosts: settings.PLATFORM_HOSTS };
-    const dispatcher = new Dispatcher({
+    const dispatcher: Dispatcher = new Dispatcher({
+      tally: tallies.requests,
       hosts: new HostCache(rules),
       waker: table,
       forwarder,
@@ -216,6 +238,9 @@ interface Running {
 const STOP_GRACE_S = 10;
 
 const RECONCILE_EVERY_MS = 30_000;
+
+/** A list of containers comes soon, also when the engine is slow to say how much memory they hold. */
+const MEMORY_TIMEOUT_MS = 2_000;
 
 const OPEN_DOOR = 'Open to others:';
 

@@ -5,6 +5,8 @@ import Koa, { type Next } from 'koa';
 import { PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { InstanceControl } from '../instances/instance-control.ts';
+import type { InstanceOutput } from '../instances/instance-output.ts';
+import type { InstanceUsage } from '../instances/instance-usage.ts';
 import type { ConfigRights } from '../security/config-rights.ts';
 import type { Credentials } from '../security/credentials.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
@@ -12,9 +14,13 @@ import type { ApiContext, ApiState, LocalPlace } from './api-context.ts';
 import { Authentication, type ClientOf } from './authenticate.ts';
 import { Background } from './background.ts';
 import { routeContainerConfig } from './container-config.ts';
+import { routeContainerLogs } from './container-logs.ts';
+import { routeContainerStats } from './container-stats.ts';
 import { routeContainer } from './container.ts';
 import { routeContainers } from './containers.ts';
 import { drawErrors } from './errors.ts';
+import { routeMetrics, type MetricsSource } from './metrics.ts';
+import { routeOpenApi } from './openapi.ts';
 import { routePlatform, type HealthSource } from './platform.ts';
 import { routeRepositoryConfig } from './repository-config.ts';
 import { routeTokens } from './tokens.ts';
@@ -27,6 +33,9 @@ export interface ApiOptions {
   readonly credentials: Credentials;
   readonly rights: ConfigRights;
   readonly health: HealthSource;
+  readonly output: InstanceOutput;
+  readonly usage: InstanceUsage;
+  readonly metrics: MetricsSource;
   readonly log: Log;
   /** Time of day, in milliseconds since 1970. */
   readonly nowMs: () => number;
@@ -42,11 +51,17 @@ export interface ApiOptions {
 export class Api {
   readonly #background: Background;
   readonly #handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly #routers: Routers;
   readonly #places = new WeakMap<IncomingMessage, LocalPlace>();
 
   constructor(options: ApiOptions) {
     this.#background = new Background(options.log);
-    this.#handle = makeApp(options, this.#background, (request) => this.#places.get(request)!).callback();
+    const authentication = new Authentication(options.credentials, options.clientOf);
+    this.#routers = {
+      targets: [mount(targetRouter(options, authentication, this.#background))],
+      platforms: [mount(platformRouter(options, authentication, TARGET_PREFIX)), mount(platformRouter(options, authentication))],
+    };
+    this.#handle = makeApp(options.log, authentication, this.#routers, (request) => this.#places.get(request)!).callback();
   }
 
   request(request: IncomingMessage, response: ServerResponse, place: LocalPlace): void {
@@ -60,6 +75,14 @@ export class Api {
     socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   }
 
+  /** Everything that is answered here, each as it is asked for where it stands. */
+  get routes(): readonly ApiRoute[] {
+    const { targets, platforms } = this.#routers;
+    const list = (routers: readonly Mounted[], place: LocalPlace['kind']): ApiRoute[] =>
+      routers.flatMap(({ router }) => router.stack.flatMap(({ methods, path }) => methods.map((method) => ({ place, method, path: String(path) }))));
+    return [...list(targets, 'target'), ...list(platforms, 'platform')];
+  }
+
   /** Resolves when all work that was answered with 202 has ended. */
   async settled(): Promise<void> {
     await this.#background.settled();
@@ -69,13 +92,10 @@ export class Api {
 /** Everything of pipes' own on a target's host stands below this path; the rest belongs to the app. */
 const TARGET_PREFIX = '/__proxyapi';
 
-function makeApp(options: ApiOptions, background: Background, placeOf: (request: IncomingMessage) => LocalPlace): Koa<ApiState> {
-  const authentication = new Authentication(options.credentials, options.clientOf);
-  const targets = [mount(targetRouter(options, authentication, background))];
-  const platforms = [mount(platformRouter(options, authentication, TARGET_PREFIX)), mount(platformRouter(options, authentication))];
+function makeApp(log: Log, authentication: Authentication, { targets, platforms }: Routers, placeOf: (request: IncomingMessage) => LocalPlace): Koa<ApiState> {
   const app = new Koa<ApiState>();
   // Koa tells of connections that broke under an answer; there is nobody left to tell.
-  app.on('error', (error: unknown) => options.log.debug({ err: error }, 'A client of the API went away'));
+  app.on('error', (error: unknown) => log.debug({ err: error }, 'A client of the API went away'));
   app.use(async (ctx, next) => {
     ctx.state = { place: placeOf(ctx.req) };
     ctx.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
@@ -83,7 +103,7 @@ function makeApp(options: ApiOptions, background: Background, placeOf: (request:
     // Whoever asked leave to send a body and did not get it may send it or not (RFC 9110, 10.1.1): nothing can follow here.
     if (ctx.get('expect') !== '' && !ctx.state.hasContinued && !ctx.res.headersSent) ctx.set('Connection', 'close');
   });
-  app.use(drawErrors(options.log));
+  app.use(drawErrors(log));
   app.use(async (ctx, next) => {
     if (ctx.state.place.kind === 'target' && authentication.isStrangerPage(ctx)) {
       ctx.status = 404;
@@ -101,21 +121,39 @@ function targetRouter(options: ApiOptions, authentication: Authentication, backg
   const parts = { control, configs, rights, authentication, background, bodyTimeoutMs };
   routeContainer(router, parts);
   routeContainerConfig(router, parts);
+  routeContainerLogs(router, parts, options.output);
+  routeContainerStats(router, parts, options.usage);
   routeRepositoryConfig(router, parts);
   return router;
 }
 
 function platformRouter(options: ApiOptions, authentication: Authentication, prefix?: string): Router<ApiState> {
   const router = makeRouter(prefix);
-  const { control, configs, credentials, bodyTimeoutMs, nowMs } = options;
+  const { control, configs, usage, credentials, bodyTimeoutMs, nowMs } = options;
   routePlatform(router, options.version, options.health);
-  routeContainers(router, control, configs, authentication);
+  routeMetrics(router, options.metrics, authentication);
+  routeOpenApi(router, options.version);
+  routeContainers(router, { control, configs, usage, authentication });
   routeTokens(router, { credentials, authentication, bodyTimeoutMs, nowMs });
   return router;
 }
 
 function makeRouter(prefix: string | undefined): Router<ApiState> {
   return new Router<ApiState>({ sensitive: true, ...(prefix === undefined ? {} : { prefix }) });
+}
+
+/** One thing that can be asked of the API. */
+export interface ApiRoute {
+  readonly place: LocalPlace['kind'];
+  readonly method: string;
+  /** As the router has it: `/tokens/:name`. */
+  readonly path: string;
+}
+
+/** What a request may meet, by where it was sent. */
+interface Routers {
+  readonly targets: readonly Mounted[];
+  readonly platforms: readonly Mounted[];
 }
 
 /** A router, ready to run. */

@@ -1,5 +1,6 @@
 import { problemOf } from '../core/problem.ts';
 import type { InstanceReport } from '../instances/instance-control.ts';
+import type { WakeTiming } from '../instances/wake-progress.ts';
 import type { Principal } from '../security/principal.ts';
 import { parseReference, repositoryOf } from '../targets/reference.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
@@ -21,6 +22,13 @@ export function drawState(report: InstanceReport, configs: TargetConfigStore, ca
     inFlight: report.inFlight,
     upstream: report.upstream && { host: report.upstream.host, port: report.upstream.port },
     error: report.error && problemOf(report.error, true),
+    lastWake: report.lastWake && drawTiming(report.lastWake),
     config: visibleConfig(configs.container(report.reference), caller, repository),
   };
+}
+
+/** A tenth of a millisecond is as much as can be told from noise. */
+function drawTiming({ from, ...parts }: WakeTiming): WakeTiming {
+  const round = (durationMs: number): number => Math.round(durationMs * 10) / 10;
+  return { from, pullMs: round(parts.pullMs), createMs: round(parts.createMs), startMs: round(parts.startMs), readyMs: round(parts.readyMs), totalMs: round(parts.totalMs) };
 }

@@ -11,6 +11,7 @@ import type { Run } from './run.ts';
 import { Sleeper } from './sleeper.ts';
 import type { IdleTimes } from '../targets/target-config.ts';
 import type { Starter } from './starter.ts';
+import { stateCounts } from './state-counts.ts';
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 
 export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onRetire' | 'launcher'> {
@@ -150,6 +151,11 @@ export class InstanceTable implements InstanceControl {
 
   reports(): InstanceReport[] {
     return [...new Set(this.#byKey.values())].filter((instance) => instance.status.name !== 'absent').map((instance) => instance.report());
+  }
+
+  /** How many instances there are in each state. */
+  stateCounts(): ReadonlyMap<string, number> {
+    return stateCounts(new Set(this.#byKey.values()));
   }
 
   async start(reference: Reference): Promise<void> {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asPipesError, PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import type { RequestTally } from '../core/request-tally.ts';
 import type { Run } from '../instances/run.ts';
 import { clientOf } from './client-of.ts';
 import { newForwardStats, type ForwardContext, type ForwardStats } from './forward-context.ts';
@@ -21,6 +22,7 @@ export interface DispatcherOptions {
   readonly forwarder: Forwarder;
   readonly local: LocalHandler;
   readonly log: Log;
+  readonly tally: RequestTally;
   /** Whether an address is a proxy of ours whose `X-Forwarded-*` is believed. */
   readonly isTrusted: (address: string) => boolean;
   /** How long a request may wait for its target in all. */
@@ -34,6 +36,7 @@ type Target = Extract<KnownHost, { kind: 'reference' }>;
 /** One request or upgrade, in whatever way it can be forwarded and answered. */
 interface Exchange {
   readonly request: IncomingMessage;
+  readonly isUpgrade: boolean;
   /** Settles when the client is gone, whatever carried it. */
   readonly gone: (listener: () => void) => void;
   readonly forward: (run: Run, context: ForwardContext) => Promise<ForwardEnd>;
@@ -65,6 +68,7 @@ export class Dispatcher {
     }
     void this.#exchange(host as Target, {
       request,
+      isUpgrade: false,
       gone: (listener) => response.once('close', listener),
       forward: (run, context) => this.#options.forwarder.request(request, response, run.upstream, context),
       refuse,
@@ -81,6 +85,7 @@ export class Dispatcher {
     if (place) return this.#options.local.upgrade(request, socket, head, place);
     void this.#exchange(host as Target, {
       request,
+      isUpgrade: true,
       gone: (listener) => socket.once('close', listener),
       forward: (run, context) => this.#options.forwarder.upgrade(request, socket, head, run.upstream, context),
       refuse,
@@ -98,6 +103,7 @@ export class Dispatcher {
     } catch (thrown) {
       const error = asPipesError(thrown);
       this.#options.log.info({ host: request.headers.host?.slice(0, 300), method: request.method, status: error.status, code: error.code }, 'refused');
+      this.#options.tally.failed(error.code);
       refuse(error);
       return undefined;
     }
@@ -111,11 +117,11 @@ export class Dispatcher {
     this.#open += 1;
     try {
       const end = await this.#forward(target, exchange, { requestId, mayRetry: true, stats }, record);
-      this.#logEnd(target, exchange.request, requestId, startedMs, stats, record, end);
+      this.#logEnd(target, exchange, requestId, startedMs, stats, record, end);
       if (end.kind === 'failed') exchange.refuse(end.error);
     } catch (thrown) {
       const error = asPipesError(thrown);
-      this.#logEnd(target, exchange.request, requestId, startedMs, stats, record, { kind: 'failed', error, replayable: false });
+      this.#logEnd(target, exchange, requestId, startedMs, stats, record, { kind: 'failed', error, replayable: false });
       exchange.refuse(error);
     } finally {
       this.#open -= 1;
@@ -165,19 +171,23 @@ export class Dispatcher {
     }
   }
 
-  #logEnd(target: Target, request: IncomingMessage, id: string, startedMs: number, stats: ForwardStats, record: AccessRecord, end: ForwardEnd): void {
-    const { log } = this.#options;
+  #logEnd(target: Target, { request, isUpgrade }: Exchange, id: string, startedMs: number, stats: ForwardStats, record: AccessRecord, end: ForwardEnd): void {
+    const { log, tally } = this.#options;
     const { run, wakeMs } = record;
+    const durationMs = performance.now() - startedMs;
+    const status = end.kind === 'failed' ? end.error.status : end.status;
+    tally.ended(request.method, isUpgrade, status, durationMs, stats.bytesIn, stats.bytesOut);
+    if ('error' in end) tally.failed(end.error.code);
     const line = {
       id,
       ref: target.key,
       method: request.method,
       path: pathOf(request.url!),
       upstream: run && `${run.upstream.host}:${run.upstream.port}`,
-      status: end.kind === 'failed' ? end.error.status : (end.status ?? 499),
+      status: status ?? 499,
       end: end.kind,
       code: 'error' in end ? end.error.code : undefined,
-      ms: round(performance.now() - startedMs),
+      ms: round(durationMs),
       wakeMs: wakeMs === 0 ? undefined : round(wakeMs),
       bytesIn: stats.bytesIn,
       bytesOut: stats.bytesOut,

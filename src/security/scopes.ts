@@ -25,6 +25,11 @@ export function allows(principal: Principal, right: Right, repository: string): 
   });
 }
 
+/** Whether the principal may look at every repository there is or ever will be, and so at what concerns all of them. */
+export function readsEverything(principal: Principal): boolean {
+  return principal.scopes.some((scope) => scope.kind === 'admin' || /^\*+(?:\/\*+)?$/.test(scope.pattern));
+}
+
 /** Whether the principal may do what concerns no repository, or all of them. */
 export function isAdmin(principal: Principal): boolean {
   return principal.scopes.some((scope) => scope.kind === 'admin');

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { RequestTally } from '../../src/core/request-tally.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { Dispatcher } from '../../src/proxy/dispatcher.ts';
 import { Forwarder } from '../../src/proxy/forwarder.ts';
@@ -119,6 +120,7 @@ async function makeWorld(latencyMs: number) {
   const { table } = bench;
   const forwarder = new Forwarder({ connectTimeoutMs: 1_000, upstreamTimeoutMs: Infinity, bodyIdleTimeoutMs: 5_000, trustProxy: () => false, isOwnToken: () => false });
   const dispatcher = new Dispatcher({
+    tally: new RequestTally(),
     hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }),
     waker: table,
     forwarder,

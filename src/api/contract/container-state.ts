@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { TargetConfig } from '../../targets/target-config.ts';
 import { ProblemDocument } from './problem-document.ts';
+import { WakeTiming } from './wake-timing.ts';
 
 /** The state of a target's container, as INTERFACE 4 has it. Times are RFC 3339. */
 export const ContainerState = z.object({
@@ -17,8 +18,18 @@ export const ContainerState = z.object({
   upstream: z.object({ host: z.string(), port: z.number() }).nullable(),
   /** Why the last start or replacement failed. */
   error: ProblemDocument.nullable(),
+  /** The last wake that this process has seen. */
+  lastWake: WakeTiming.nullable(),
   /** Its own stored configuration, without what it has from its repository. */
   config: TargetConfig,
 });
 
 export type ContainerState = z.infer<typeof ContainerState>;
+
+/** An entry of `GET /containers`. */
+export const ListedContainer = ContainerState.extend({
+  /** As `memory.usedBytes` of its stats; null when nothing of it runs, or the engine did not say in time. */
+  memoryUsedBytes: z.number().nullable(),
+});
+
+export type ListedContainer = z.infer<typeof ListedContainer>;

@@ -18,7 +18,7 @@ afterEach(() => api.stop());
 
 describe('the state of a target', () => {
   it('is the document of INTERFACE 4, whole', async () => {
-    api.control.instances.set(WEB, { state: 'running', containerId: 'c1', digest: 'sha256:1', startedAt: new Date(0), lastUsedAt: new Date(1000), inFlight: 2, upstream: { host: '172.18.0.2', port: 80 } });
+    api.control.instances.set(WEB, { state: 'running', containerId: 'c1', digest: 'sha256:1', startedAt: new Date(0), lastUsedAt: new Date(1000), inFlight: 2, upstream: { host: '172.18.0.2', port: 80 }, lastWake: { from: 'stopped', pullMs: 0, createMs: 0, startMs: 220.12345, readyMs: 3.01, totalMs: 224.56 } });
     api.store.containers.set(WEB, { port: 80 });
     const answer = await api.ask('/__proxyapi/container', { on: WEB, token: read });
     expect(answer.status).toBe(200);
@@ -26,7 +26,7 @@ describe('the state of a target', () => {
     expect(answer.json).toEqual({
       reference: WEB, image: 'docker.io/alice/web:main', digest: 'sha256:1', state: 'running', containerId: 'c1', managed: true,
       startedAt: '1970-01-01T00:00:00.000Z', lastUsedAt: '1970-01-01T00:00:01.000Z', inFlight: 2,
-      upstream: { host: '172.18.0.2', port: 80 }, error: null, config: { port: 80 },
+      upstream: { host: '172.18.0.2', port: 80 }, error: null, lastWake: { from: 'stopped', pullMs: 0, createMs: 0, startMs: 220.1, readyMs: 3, totalMs: 224.6 }, config: { port: 80 },
     });
   });
 

@@ -7,6 +7,8 @@ import type { Health } from '../../../src/api/contract/health.ts';
 import { PipesError } from '../../../src/core/errors.ts';
 import { silentLog, type Log } from '../../../src/core/log.ts';
 import type { InstanceControl, InstanceReport } from '../../../src/instances/instance-control.ts';
+import { InstanceOutput } from '../../../src/instances/instance-output.ts';
+import { InstanceUsage } from '../../../src/instances/instance-usage.ts';
 import { ConfigRights } from '../../../src/security/config-rights.ts';
 import { Credentials } from '../../../src/security/credentials.ts';
 import { Policy } from '../../../src/security/policy.ts';
@@ -16,6 +18,7 @@ import { parseHostName } from '../../../src/targets/host-name.ts';
 import { parseReference, printReference, type Reference } from '../../../src/targets/reference.ts';
 import type { TargetConfigStore } from '../../../src/targets/target-config-store.ts';
 import type { TargetConfig } from '../../../src/targets/target-config.ts';
+import { FakeBackend } from '../../fakes/fake-backend.ts';
 
 /** Instances that do what they are told, at once. */
 export class FakeControl implements InstanceControl {
@@ -100,13 +103,14 @@ export interface Ask {
 export class RunningApi {
   readonly control = new FakeControl();
   readonly store = new MemoryStore();
+  readonly backend = new FakeBackend();
   readonly credentials: Credentials;
   readonly server: http.Server;
   readonly api: Api;
   readonly logged: unknown[] = [];
   health: Health = { status: 'ok', reasons: [] };
 
-  constructor(options: { isOpen?: boolean; bodyTimeoutMs?: number } = {}) {
+  constructor(options: { isOpen?: boolean; bodyTimeoutMs?: number; memoryTimeoutMs?: number } = {}) {
     this.credentials = new Credentials({ store: this.store, apiToken: undefined, isOpen: options.isOpen ?? false, nowMs: () => Date.now() });
     const log = Object.assign(Object.create(silentLog) as Log, { error: (entry: unknown) => this.logged.push(entry), warn: (entry: unknown) => this.logged.push(entry) });
     this.api = new Api({
@@ -116,6 +120,9 @@ export class RunningApi {
       credentials: this.credentials,
       rights: new ConfigRights(Policy.from('alice/*', 'alice/secret')!, { registry: 'docker.io', prefix: '' }),
       health: { health: () => this.health },
+      output: new InstanceOutput({ control: this.control, backend: this.backend }),
+      usage: new InstanceUsage({ backend: this.backend, memoryTimeoutMs: options.memoryTimeoutMs ?? 2000 }),
+      metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', render: () => Promise.resolve('pipes_engine_up 1\n') },
       log,
       nowMs: () => Date.now(),
       clientOf: (request) => request.socket.remoteAddress ?? '',
@@ -134,6 +141,7 @@ export class RunningApi {
     await this.api.settled();
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
+    await this.backend.close();
   }
 
   get port(): number {
