@@ -22,8 +22,8 @@ main() {
   [ -e "$root/etc/debian_version" ] || make_system
   copy_settings
   copy_node
-  rm -rf "$root/work"
-  git clone --quiet --no-local "$project" "$root/work/pipes"
+  rm -rf "$root/srv/pipes"
+  git clone --quiet --no-local "$project" "$root/srv/pipes"
   connect
   enter "$@"
 }
@@ -97,7 +97,7 @@ enter() {
     pivot_root . .outside
     cd /
     umount -l /.outside
-    cd /work/pipes
+    cd /srv/pipes
     exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-}" "$@"
   ' bare "$root" "$@"
 }

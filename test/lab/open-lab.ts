@@ -5,7 +5,7 @@ import { engineAnswers } from './engine-http.ts';
 import { engineObstacle, startEngine, type Engine } from './engine.ts';
 import { FixtureImages } from './images.ts';
 import type { LabFacts } from './lab.ts';
-import { startRegistry } from './registry.ts';
+import { registryHosts, startRegistry } from './registry.ts';
 import { sweepAtEnd } from './sweep.ts';
 
 export interface OpenLab {
@@ -34,8 +34,8 @@ export async function openLab(): Promise<OpenLab> {
     return {
       facts,
       async close() {
-        // A shared engine stays: take back out what came from this run's registries, whose ports nobody else has.
-        if (engine.own === undefined) await new FixtureImages(facts.dockerHost).removeAllFrom([open.host, auth.host]).catch(() => undefined);
+        // A shared engine stays: take back out what came from this run's registries, those that tests started too. Nobody else has their ports.
+        if (engine.own === undefined) await new FixtureImages(facts.dockerHost).removeAllFrom(registryHosts(dir)).catch(() => undefined);
         await Promise.all([open.stop(), auth.stop(), engine.own?.close()]);
         await sweepNow();
       },

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
 import { ownProcess, type OwnedProcess } from './owned-process.ts';
@@ -66,6 +66,12 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   };
   await registry.start();
   return registry;
+}
+
+/** Every registry that was started below this directory of a lab, running or not. */
+export function registryHosts(labDir: string): string[] {
+  const configs = readdirSync(labDir).map((name) => join(labDir, name, 'config.json')).filter((path) => path.includes('/registry-') && existsSync(path));
+  return configs.map((path) => (JSON.parse(readFileSync(path, 'utf8')) as { http: { addr: string } }).http.addr);
 }
 
 /** JSON is YAML too. */
