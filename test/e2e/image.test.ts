@@ -27,22 +27,21 @@ const directory = labDirectory('image');
 
 /** Every container of pipes that was started here, by name. */
 const started = new Set<string>();
-let ran: App;
-let sister: App;
-let stranger: App;
+const [ran, sister, stranger] = [alice.app('web'), alice.app('sister'), bob.app('web')];
 
 beforeAll(async () => {
   const bases = await imageBases(docker, readFileSync(join(project, 'Dockerfile'), 'utf8'));
   console.log(`the bases of the image: ${bases.origin}`);
   await docker('build', '--quiet', '--tag', image, '--build-arg', `BASE=${bases.build}`, '--build-arg', `RUNTIME=${bases.runtime}`, project);
-  [ran, sister, stranger] = await Promise.all([alice.publish('web'), alice.build('sister'), bob.build('web')]);
+  // One of them has to be pulled.
+  await Promise.all([alice.publish('web'), alice.build('sister'), bob.build('web')]);
 }, 600_000);
 
 afterAll(async () => {
   for (const name of started) await docker('rm', '--force', '--volumes', name).catch(() => undefined);
   for (const app of [ran, sister, stranger]) for (const id of await containers.of(app.reference)) await containers.remove(id);
   for (const { user } of [alice, bob]) await docker('network', 'rm', `pipes-apps-${user}`).catch(() => undefined);
-  await docker('image', 'rm', '--force', image);
+  await docker('image', 'rm', '--force', image).catch(() => undefined);
 });
 
 describe('the image', () => {
