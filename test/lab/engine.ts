@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { engineAnswers } from './engine-http.ts';
+import { keepingRulesOfOthers } from './firewall.ts';
 import { ownProcess, type OwnedProcess } from './owned-process.ts';
 import { sweep } from './sweep.ts';
 import { until } from './until.ts';
@@ -27,7 +28,7 @@ export interface EngineOptions {
   /** The lab's directory: what is below it is swept when the run ends, however it ends. */
   readonly labDir: string;
   /**
-   * An engine that starts rewrites the firewall chains all engines of a machine share. Off: published ports work on loopback, and there
+   * An engine that starts rewrites the firewall chains all engines of a machine share (the rules of others are put back at once). Off: published ports work on loopback, and there
    * is no isolation and no way out. Engines that a fault test starts beside others leave the chains alone.
    */
   readonly iptables?: boolean;
@@ -70,10 +71,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       if (!containerdRuns(root)) rmSync(`${root}/exec/containerd/containerd.pid`, { force: true });
       const started = await ownProcess({ command: 'dockerd', args, cwd: root, pidFile: `${root}/dockerd.pid`, logFile: `${root}/dockerd.log` });
       daemon = started;
-      await until('dockerd answers', async () => {
-        if (!started.runs()) throw new Error(`dockerd exited: ${lastLine(started.output())}`);
-        return await engineAnswers(dockerHost);
-      }, 60_000, 50);
+      const answering = async () => {
+        await until('dockerd answers', async () => {
+          if (!started.runs()) throw new Error(`dockerd exited: ${lastLine(started.output())}`);
+          return await engineAnswers(dockerHost);
+        }, 60_000, 50);
+      };
+      await (options.iptables === true ? keepingRulesOfOthers(answering) : answering());
     },
     stop: async () => await daemon?.end('SIGTERM', 20_000),
     async kill() {

@@ -52,7 +52,7 @@ async function engineFor(labDir: string): Promise<{ dockerHost: string; own: Eng
   for (const dockerHost of candidates) if (await engineAnswers(dockerHost)) return { dockerHost, own: undefined };
   const obstacle = engineObstacle();
   if (obstacle !== undefined) throw new Error(`no engine for the tests: none answers at ${candidates.join()}, and ${obstacle}`);
-  // Only where no other engine of the machine minds: a start rewrites the firewall chains that they share.
+  // Only here, where no other engine is known: a start rewrites the firewall chains that engines share.
   const own = await startEngine({ labDir, iptables: true });
   return { dockerHost: own.dockerHost, own };
 }
