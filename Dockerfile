@@ -13,7 +13,9 @@ RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp "$(comma
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npm run --silent build
-RUN npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error
+# What compilers and debuggers of other people's code would read is a quarter of it.
+RUN npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error && \
+    find node_modules -type f \( -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.map' \) -delete
 
 FROM ${RUNTIME}
 # The last label: a pipes that runs in a container never takes itself for an app that someone started by hand.

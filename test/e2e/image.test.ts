@@ -186,13 +186,14 @@ describe('docker-compose.yml', () => {
     expect(Number(/^(\d+)s$/.exec(service.stop_grace_period)?.[1])).toBeGreaterThan(30);
   });
 
-  it('runs pipes, which serves and stops in time', async (context) => {
+  it('runs pipes, which serves and stops in time', async () => {
     const port = await freePort();
     const name = `pipes-compose-${suffix}`;
     const hasCompose = await docker('compose', 'version').then(() => true, () => false);
     if (hasCompose) {
-      await docker('compose', '--file', file, 'config', '--quiet');
-      await context.annotate('docker compose takes the file');
+      const take = (env: NodeJS.ProcessEnv) => promisify(execFile)('docker', ['compose', '--file', file, 'config', '--quiet'], { cwd: directory, env });
+      await take({ ...engineEnvironment(), ALLOW: 'alice/*' });
+      await expect(take(engineEnvironment())).rejects.toThrow(/ALLOW/);
     } else {
       console.log('docker-compose.yml is read by the lab itself and run by docker run: this machine has no docker compose');
     }
