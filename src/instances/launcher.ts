@@ -83,7 +83,9 @@ export class Launcher {
     if (observed.state === 'paused') {
       // It answers at once, so it does not queue behind those that have to start.
       return this.#withRoom(attempt, async () => {
+        const startedMs = performance.now();
         await this.#options.backend.unpause(observed.id);
+        attempt.timing.startMs += performance.now() - startedMs;
         return this.attach(observed.id, attempt);
       });
     }

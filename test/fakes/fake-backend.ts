@@ -114,8 +114,7 @@ export class FakeBackend implements Backend {
   }
 
   async stats(id: string, signal: AbortSignal): Promise<Usage | undefined> {
-    await this.#call('stats');
-    signal.throwIfAborted();
+    await this.#call('stats', signal);
     const container = this.#containers.get(id);
     if (!container || !isLive(container)) return undefined;
     const atMs = Date.now();
@@ -157,6 +156,11 @@ export class FakeBackend implements Backend {
     const container = this.#containers.get(id)!;
     container.lines.push(line);
     container.output.emit('change');
+  }
+
+  /** How many follow its output at the moment. */
+  followers(id: string): number {
+    return this.#containers.get(id)!.output.listenerCount('change');
   }
 
   /** `docker kill`. */
@@ -212,9 +216,10 @@ export class FakeBackend implements Backend {
     return Promise.resolve();
   }
 
-  async #call(name: string): Promise<void> {
+  async #call(name: string, signal?: AbortSignal): Promise<void> {
     this.calls.push(name);
-    if (this.latencyMs > 0) await delay(this.latencyMs);
+    signal?.throwIfAborted();
+    if (this.latencyMs > 0) await delay(this.latencyMs, undefined, { signal });
     else await Promise.resolve();
     if (!this.isUp) throw new PipesError('engine_unavailable', 'The engine is away.');
   }
