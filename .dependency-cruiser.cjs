@@ -13,7 +13,7 @@ const MAY_IMPORT = {
   deploy: ['images', 'security', 'targets', 'instances', 'build'],
   artifacts: ['images', 'security', 'build'],
   docker: ['images', 'security', 'targets', 'instances', 'build'],
-  store: ['security', 'targets', 'build', 'deploy', 'artifacts'],
+  store: ['images', 'security', 'targets', 'build', 'deploy', 'artifacts'],
   proxy: ['security', 'targets', 'instances'],
   api: ['images', 'security', 'targets', 'instances', 'build', 'deploy', 'artifacts'],
   git: ['security', 'build', 'deploy'],

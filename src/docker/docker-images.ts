@@ -1,5 +1,7 @@
-import type { ImageInspectInfo, ImageInfo } from 'dockerode';
+import { createHash } from 'node:crypto';
+import type { ContainerInfo, ImageInspectInfo, ImageInfo } from 'dockerode';
 import { DOCKER_HUB, parseImageRef, printImageRef, printRepository, type ImageRef } from '../images/image-ref.ts';
+import type { ImageLayer, ImageShelf, ShelvedImage } from '../images/image-shelf.ts';
 import type { ImageStore, LocalImage, PullListener } from '../images/image-store.ts';
 import type { RegistryLogin } from '../images/registry-logins.ts';
 import { pullError, engineStatus } from './engine-errors.ts';
@@ -8,7 +10,7 @@ import { PullProgress, type PullEvent } from './pull-progress.ts';
 import type { EngineClient } from './client.ts';
 
 /** The images of a Docker engine. */
-export class DockerImages implements ImageStore {
+export class DockerImages implements ImageStore, ImageShelf {
   readonly #client: EngineClient;
 
   constructor(client: EngineClient) {
@@ -54,6 +56,69 @@ export class DockerImages implements ImageStore {
       throw pullError(thrown, this.#client.name, name);
     }
   }
+
+  async list(): Promise<ShelvedImage[]> {
+    const images = await this.#get<ImageInfo[]>('/images/json');
+    return images.map(({ Id, RepoTags }) => ({ id: Id, names: (RepoTags ?? []).map(parseImageRef).filter((name) => name !== undefined).map(printImageRef) }));
+  }
+
+  async layers(id: string): Promise<readonly ImageLayer[]> {
+    try {
+      const steps = await this.#client.call<HistoryStep[]>({ method: 'GET', path: `/images/${id}/history` });
+      return layersOf(steps);
+    } catch (thrown) {
+      if (engineStatus(thrown) === 404) return [];
+      throw this.#client.translate(thrown);
+    }
+  }
+
+  async idsOfContainers(): Promise<ReadonlySet<string>> {
+    const containers = await this.#get<ContainerInfo[]>('/containers/json', { all: true });
+    return new Set(containers.map(({ ImageID }) => ImageID));
+  }
+
+  async remove(nameOrId: string): Promise<boolean> {
+    try {
+      await this.#client.call({ method: 'DELETE', path: `/images/${nameOrId}`, timeoutMs: REMOVE_TIMEOUT_MS });
+      return true;
+    } catch (thrown) {
+      if (engineStatus(thrown) === 404) return true;
+      if (engineStatus(thrown) === 409) return false;
+      throw this.#client.translate(thrown);
+    }
+  }
+
+  async #get<T>(path: string, query: Readonly<Record<string, unknown>> = {}): Promise<T> {
+    try {
+      return await this.#client.call<T>({ method: 'GET', path, query });
+    } catch (thrown) {
+      throw this.#client.translate(thrown);
+    }
+  }
+}
+
+/** Unpacked layers of many small files take their time to be deleted. */
+const REMOVE_TIMEOUT_MS = 120_000;
+
+/** Docker Engine API, `GET /images/{name}/history`, the youngest first. */
+export interface HistoryStep {
+  readonly Created: number;
+  readonly CreatedBy: string;
+  readonly Size: number;
+}
+
+/**
+ * The layers of an image with their sizes, which the engine tells only by way of its history. A layer is known by its own step
+ * and all steps below it: images that were built on one base have that history in common.
+ */
+export function layersOf(steps: readonly HistoryStep[]): ImageLayer[] {
+  const layers: ImageLayer[] = [];
+  let key = '';
+  for (const { Created, CreatedBy, Size } of [...steps].reverse()) {
+    key = createHash('sha256').update(`${key}\n${Created}\n${CreatedBy}\n${Size}`).digest('hex');
+    if (Size > 0) layers.push({ key, sizeBytes: Size });
+  }
+  return layers;
 }
 
 interface ImageConfig {

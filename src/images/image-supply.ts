@@ -19,6 +19,10 @@ export interface ImageSupplyOptions {
   readonly queue: BoundedQueue;
   /** Of one pull, without its time in the queue; Infinity for none. */
   readonly pullTimeoutMs: number;
+  /** Told before an image is looked for; what it waits for, the search waits for. */
+  readonly beforeUse?: (ref: ImageRef) => Promise<void>;
+  /** Told of each image that a pull brought in and that was not here by this name before, with the time it took. Must not throw. */
+  readonly onPulled?: (ref: ImageRef, image: LocalImage, pullMs: number) => void;
   /** For tests; milliseconds since any fixed moment. */
   readonly now?: () => number;
 }
@@ -55,6 +59,7 @@ export class ImageSupply {
    */
   async ensure(ref: ImageRef, policy: PullPolicy, { listener, signal }: EnsureOptions = {}): Promise<SuppliedImage> {
     signal?.throwIfAborted();
+    await this.#options.beforeUse?.(ref);
     if (policy !== 'always') {
       const image = await this.#options.store.find(ref);
       if (image) return { ref, image };
@@ -77,30 +82,63 @@ export class ImageSupply {
     this.#missing.forget(printImageRef(ref));
   }
 
+  /** What is here by this very name; asks no registry. */
+  async local(ref: ImageRef): Promise<LocalImage | undefined> {
+    return await this.#options.store.find(ref);
+  }
+
+  /**
+   * The digest that the registry has for this name now; nothing is pulled.
+   * @throws PipesError `image_not_found`, `registry_denied`, `registry_unavailable`, or the signal's reason
+   */
+  async latestDigest(ref: ImageRef, signal: AbortSignal): Promise<string> {
+    return await this.#options.registry.digest(ref, await this.#options.logins.loginFor(ref.registry), signal);
+  }
+
+  /**
+   * What the registry has by this very name, pulled if need be: never what is here in its stead, as `ensure` gives when the
+   * registry is away. Throws as `ensure` does.
+   */
+  async refresh(ref: ImageRef, signal: AbortSignal): Promise<LocalImage> {
+    await this.#options.beforeUse?.(ref);
+    const { image } = await this.#flights.run(`refresh ${printImageRef(ref)}`, async () => ({ ref, image: await this.#pulled(ref) }), signal);
+    this.forget(ref);
+    return image;
+  }
+
   async #obtain(ref: ImageRef, policy: PullPolicy): Promise<SuppliedImage> {
     if (policy === 'never') return await this.#variant(ref, policy, new PipesError('image_not_found', `There is no image ${printImageRef(ref)} here, and pulling is off (pull: never).`), []);
     try {
-      await this.#pull(ref);
+      return { ref, image: await this.#pulled(ref) };
     } catch (thrown) {
       const error = asPipesError(thrown);
       if (error.code === 'registry_unavailable') return await this.#withoutRegistry(ref, policy, error);
       if (error.code !== 'image_not_found') throw error;
       return await this.#variant(ref, policy, error, await this.#registryTags(ref));
     }
-    const image = await this.#options.store.find(ref);
-    if (!image) throw new PipesError('image_not_found', `The image ${printImageRef(ref)} was removed right after it was pulled.`);
-    return { ref, image };
   }
 
-  async #pull(ref: ImageRef): Promise<void> {
+  async #pulled(ref: ImageRef): Promise<LocalImage> {
+    const before = await this.#options.store.find(ref);
+    const pullMs = await this.#pull(ref);
+    const image = await this.#options.store.find(ref);
+    if (!image) throw new PipesError('image_not_found', `The image ${printImageRef(ref)} was removed right after it was pulled.`);
+    if (image.id !== before?.id) this.#options.onPulled?.(ref, image, pullMs);
+    return image;
+  }
+
+  /** Gives the milliseconds that it took, without its time in the queue. */
+  async #pull(ref: ImageRef): Promise<number> {
     const key = printImageRef(ref);
     const login = await this.#options.logins.loginFor(ref.registry);
     // The pull belongs to nobody in particular, so no caller can end it; its time is bounded once it runs.
     const nobody = new AbortController().signal;
-    await this.#options.queue.run(async () => {
+    return await this.#options.queue.run(async () => {
+      const startedMs = performance.now();
       const deadline = deadlineAfter(this.#options.pullTimeoutMs);
       try {
         await this.#options.store.pull(ref, login, (layers) => this.#audiences.get(key)?.tell(layers), deadline);
+        return performance.now() - startedMs;
       } catch (thrown) {
         if (deadline.aborted) throw new PipesError('pull_timeout', `Pulling ${key} took longer than ${this.#options.pullTimeoutMs / 1000} s.`, { cause: thrown });
         throw withoutLogin(asPipesError(thrown), login, key);

@@ -8,7 +8,10 @@ export type StateDocument = Readonly<Record<string, unknown>>;
 export type Migration = (document: StateDocument) => StateDocument;
 
 /** The first entry leads from version 1 to 2, and so on. Entries are never changed once released. */
-export const MIGRATIONS: readonly Migration[] = [];
+export const MIGRATIONS: readonly Migration[] = [
+  // 2: which images pipes pulled.
+  (document) => ({ ...document, images: [] }),
+];
 
 /** The version that this pipes writes. */
 export const STATE_VERSION = MIGRATIONS.length + 1;

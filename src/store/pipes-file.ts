@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Low } from 'lowdb';
 import { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
+import type { PulledImage, PulledImageStore } from '../images/pulled-images.ts';
 import type { StoredToken, TokenStore } from '../security/token-store.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { TargetConfig } from '../targets/target-config.ts';
@@ -17,7 +18,7 @@ import { State, firstState } from './state.ts';
  *
  * Between `start` and `stop` it holds the directory's lock.
  */
-export class PipesFile implements TargetConfigStore, TokenStore {
+export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStore {
   readonly #configDir: string;
   readonly #file: DurableFile;
   readonly #lock: ConfigDirLock;
@@ -105,6 +106,17 @@ export class PipesFile implements TargetConfigStore, TokenStore {
       return found ? { ...state, tokens: state.tokens.filter((token) => token.name !== name) } : state;
     });
     return found;
+  }
+
+  pulledImages(): readonly PulledImage[] {
+    return this.#state.images;
+  }
+
+  async changePulledImages(change: (images: readonly PulledImage[]) => readonly PulledImage[]): Promise<void> {
+    await this.#change((state) => {
+      const images = change(state.images);
+      return images === state.images ? state : { ...state, images: [...images] };
+    });
   }
 
   get #state(): State {

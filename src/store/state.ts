@@ -21,11 +21,13 @@ export const State = z.strictObject({
       expiresAt: z.iso.datetime().optional(),
     }),
   ),
+  /** Images that pipes pulled, so that `IMAGE_DISK` removes no others. */
+  images: z.array(z.strictObject({ name: z.string().min(1), id: z.string().min(1), pullMs: z.number().min(0), lastUsedAtMs: z.number() })),
 });
 
 export type State = z.infer<typeof State>;
 
 /** What a first start begins with. */
 export function firstState(): State {
-  return { version: STATE_VERSION, owner: randomBytes(8).toString('hex'), containers: {}, repositories: {}, tokens: [] };
+  return { version: STATE_VERSION, owner: randomBytes(8).toString('hex'), containers: {}, repositories: {}, tokens: [], images: [] };
 }

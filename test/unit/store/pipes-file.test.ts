@@ -52,6 +52,20 @@ describe('PipesFile', () => {
     expect(second.tokens()).toEqual([token]);
   });
 
+  it('keeps which images were pulled, brings a file of version 1 along, and writes nothing for a list that stays', async () => {
+    const directory = await temporaryDirectory();
+    await writeFile(join(directory, 'pipes.json'), JSON.stringify({ version: 1, owner: '0123456789abcdef', containers: {}, repositories: {}, tokens: [] }));
+    const file = new WatchedFile(join(directory, 'pipes.json'));
+    const store = await opened(directory, file);
+    expect([store.owner, store.pulledImages()]).toEqual(['0123456789abcdef', []]);
+    const image = { name: 'docker.io/alice/web:main', id: 'sha256:a', pullMs: 12, lastUsedAtMs: 3 };
+    await store.changePulledImages((images) => [...images, image]);
+    await store.changePulledImages((images) => images);
+    expect(file.writes).toBe(1);
+    await store.stop();
+    expect((await opened(directory)).pulledImages()).toEqual([image]);
+  });
+
   it('replaces a token of the same name, and tells whether there was one to remove', async () => {
     const store = await opened(await temporaryDirectory());
     const token = { name: 'ci', sha256: 'a'.repeat(64), scopes: ['admin'], createdAt: '2030-01-01T00:00:00.000Z' };
@@ -91,7 +105,7 @@ describe('PipesFile', () => {
     release();
     await written;
     expect(store.container(WEB)).toEqual({ port: 80 });
-    expect(JSON.parse(await readFile(join(directory, 'pipes.json'), 'utf8'))).toMatchObject({ version: 1, containers: { [WEB]: { port: 80 } } });
+    expect(JSON.parse(await readFile(join(directory, 'pipes.json'), 'utf8'))).toMatchObject({ version: 2, containers: { [WEB]: { port: 80 } } });
   });
 
   it('writes what waits together', async () => {
