@@ -46,7 +46,6 @@ export class BodyRelay {
     (this.#request as unknown as Tied)[relay] = this;
     (this.#outgoing as unknown as Tied)[relay] = this;
     this.#outgoing.on('socket', onSocket);
-    this.#outgoing.on('drain', onDrain);
   }
 
   /** Whether it is the client who keeps the upstream waiting. */
@@ -82,6 +81,8 @@ export class BodyRelay {
     if (this.#outgoing.write(chunk)) return;
     this.#awaitsDrain = true;
     this.#request.pause();
+    // Asked of the connection itself: Node tells the request no more of it once the answer is whole, which may be early.
+    this.#outgoing.socket!.once('drain', () => this.resume());
   }
 
   resume(): void {
@@ -148,10 +149,6 @@ function relayOf(emitter: object): BodyRelay {
 function onSocket(this: ClientRequest, socket: Socket): void {
   if (!socket.connecting) return relayOf(this).begin();
   socket.once('connect', () => relayOf(this).begin());
-}
-
-function onDrain(this: ClientRequest): void {
-  relayOf(this).resume();
 }
 
 function onData(this: IncomingMessage, chunk: Buffer): void {

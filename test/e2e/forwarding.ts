@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Agent } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Apps, greeting, type App } from '../lab/apps.ts';
 import { EngineContainers } from '../lab/engine-containers.ts';
 import { openRequest, request, startRequest, type Answer, type RequestOptions } from '../lab/http-client.ts';
@@ -23,6 +23,11 @@ export function describeForwarding(upstream: 'network' | 'publish'): void {
     expect((await request(pipes.port, { host: app.host })).text).toBe(greeting(app));
   });
   afterAll(async () => await pipes.stop());
+
+  // Whatever way an exchange ends, nothing of it may stay.
+  afterEach(async () => {
+    await until('no exchange is left in the app', async () => (await ask('/__proxyapi/container', { token: pipes.token })).json()['inFlight'] === 0, 5_000);
+  });
 
   const ask = (path: string, options: Partial<RequestOptions> = {}): Promise<Answer> => request(pipes.port, { host: app.host, path, ...options });
 

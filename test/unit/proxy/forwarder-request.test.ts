@@ -212,6 +212,32 @@ describe('bodies and trailers on their way in', () => {
     await heard!.until('GET /next');
   });
 
+  it('goes on sending a body larger than all buffers when the answer is whole already', async () => {
+    const sizeBytes = 20_000_000;
+    let resumeUpstream: (() => void) | undefined;
+    let tellAll: (() => void) | undefined;
+    const gotAll = new Promise<void>((resolve) => (tellAll = resolve));
+    rig = await Rig.raw((socket) => {
+      let gotBytes = 0;
+      socket.on('data', (chunk: Buffer) => {
+        gotBytes += chunk.length;
+        if (gotBytes > sizeBytes) tellAll!();
+      });
+      socket.once('data', () => {
+        socket.pause();
+        socket.write('HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nearly');
+      });
+      resumeUpstream = () => socket.resume();
+    });
+    const client = await rig.client();
+    client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${sizeBytes}\r\n\r\n`);
+    client.send(Buffer.alloc(sizeBytes));
+    await client.until('early');
+    resumeUpstream!();
+    await gotAll;
+    expect((await rig.end()).end).toEqual({ kind: 'answered', status: 202 });
+  });
+
   it('gives the client an early refusal whole, though the upstream closes with the body unread', async () => {
     rig = await Rig.raw((socket) => {
       socket.once('data', () => socket.end('HTTP/1.1 413 Payload Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig'));
