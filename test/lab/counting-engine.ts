@@ -24,7 +24,8 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
   const open = new Set<{ readonly call: string; readonly response: ServerResponse }>();
   const socketPath = join(labDirectory('counting'), 'engine.sock');
   let refused: RegExp | undefined;
-  const server = createServer({ requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
+  // As the engine's own server: a connection that rests is never closed.
+  const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
     const path = new URL(request.url ?? '/', 'http://engine').pathname.replace(/^\/v[\d.]+(?=\/)/, '');
     const call = `${request.method ?? ''} ${path}`;
     calls.push(call);
