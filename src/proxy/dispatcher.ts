@@ -138,7 +138,7 @@ export class Dispatcher {
     for (let attempt = 0; ; attempt += 1) {
       if (run === undefined) return { kind: 'aborted', status: undefined };
       record.run = run;
-      const end = await exchange.forward(run, context).finally(run.release.bind(run));
+      const end = await forwardOnce(run, exchange, context);
       if (end.kind !== 'failed' || !end.replayable) return end;
       const before: Run = run;
       this.#options.waker.distrust(before);
@@ -214,6 +214,14 @@ interface AccessRecord {
 const HEALTH_PATH = '/health';
 
 const CLIENT_LEFT = new Error('the client left');
+
+async function forwardOnce(run: Run, exchange: Exchange, context: ForwardContext): Promise<ForwardEnd> {
+  try {
+    return await exchange.forward(run, context);
+  } finally {
+    run.release();
+  }
+}
 
 function placeOf(host: KnownHost, url: string): LocalPlace | undefined {
   if (host.kind !== 'reference') return { kind: 'platform' };
