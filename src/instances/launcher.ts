@@ -86,7 +86,9 @@ export class Launcher {
         const startedMs = performance.now();
         await this.#options.backend.unpause(observed.id);
         attempt.timing.startMs += performance.now() - startedMs;
-        return this.attach(observed.id, attempt);
+        // Its address stays through a pause, and it served before: there is nothing to look at or to wait for.
+        const { upstream } = observed;
+        return upstream ? { ...observed, state: 'running', upstream } : this.attach(observed.id, attempt);
       });
     }
     return this.#inTurn(attempt, () => this.#options.starter.begin(observed.id, attempt, 'start'));

@@ -14,11 +14,14 @@ describe('the parts of a wake', () => {
     bench.backend.pauseByHand(id!);
     await bench.table.reconcile();
     bench.backend.latencyMs = 50;
+    bench.backend.calls.length = 0;
     (await bench.table.lease(WEB, undefined, NEVER)).release();
+    const calls = [...bench.backend.calls];
     const { lastWake } = bench.table.report(WEB);
     await bench.close();
-    // Unpausing and looking where it is now are one call each.
-    expect(lastWake).toMatchObject({ from: 'paused', pullMs: 0, createMs: 0 });
-    expect(lastWake!.startMs).toBeGreaterThanOrEqual(95);
+    // One call, and no other before the request goes on.
+    expect(lastWake).toMatchObject({ from: 'paused', pullMs: 0, createMs: 0, readyMs: 0 });
+    expect(lastWake!.startMs).toBeGreaterThanOrEqual(45);
+    expect(calls).toEqual(['inspect', 'unpause']);
   });
 });
