@@ -7,9 +7,9 @@ import { parseImageRef } from '../images/image-ref.ts';
  * The configuration of a target as users write it (INTERFACE 4): every key optional, an unknown key an error. It is kept
  * as written; `effectiveConfig` gives what a container is made from.
  */
-const size = z.string().refine((text) => parseSize(text) !== undefined, 'must be a size such as 512m or 1g');
-const duration = z.string().refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 500ms, 30s, 15m, 2h, 7d or off');
-const boundedDuration = z.string().refine((text) => Number.isFinite(parseDuration(text)), 'must be a duration such as 500ms, 30s or 15m');
+const size = z.string().refine((text) => parseSize(text) !== undefined, 'must be a size such as 512m or 1g').describe('A size such as 512m or 1g');
+const duration = z.string().refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 500ms, 30s, 15m, 2h, 7d or off').describe('A duration such as 500ms, 30s, 15m, 2h, 7d, or off');
+const boundedDuration = z.string().refine((text) => Number.isFinite(parseDuration(text)), 'must be a duration such as 500ms, 30s or 15m').describe('A duration such as 500ms, 30s or 15m');
 const words = z.array(z.string().min(1).max(8192)).max(256);
 const absolutePath = z.string().startsWith('/', 'must be an absolute path').max(4096).refine((path) => !path.includes('\0'), 'must not hold a NUL');
 

@@ -28,8 +28,7 @@ export type ContainerState = z.infer<typeof ContainerState>;
 
 /** An entry of `GET /containers`. */
 export const ListedContainer = ContainerState.extend({
-  /** As `memory.usedBytes` of its stats; null when nothing of it runs, or the engine did not say in time. */
-  memoryUsedBytes: z.number().nullable(),
+  memoryUsedBytes: z.number().nullable().describe('As memory.usedBytes of its stats; null when nothing of it runs, or the engine did not say in time'),
 });
 
 export type ListedContainer = z.infer<typeof ListedContainer>;

@@ -4,23 +4,17 @@ import { z } from 'zod';
 export const ContainerStats = z.object({
   reference: z.string(),
   containerId: z.string(),
-  /** When the engine looked (RFC 3339). */
-  measuredAt: z.string(),
+  measuredAt: z.string().describe('When the engine looked (RFC 3339)'),
   cpu: z.object({
-    /** Time on any core since its start. */
-    totalNs: z.number(),
-    /** Over about the last second; 100 is one core all the time. */
-    percentOfCore: z.number(),
+    totalNs: z.number().describe('Time on any core since its start'),
+    percentOfCore: z.number().describe('Over about the last second; 100 is one core all the time'),
   }),
   memory: z.object({
-    /** Without the cache of files that the system would give back. */
-    usedBytes: z.number(),
+    usedBytes: z.number().describe('Without the cache of files that the system would give back'),
     limitBytes: z.number(),
   }),
-  /** Since its start; null where it has no network of its own. */
-  network: z.object({ receivedBytes: z.number(), sentBytes: z.number() }).nullable(),
-  /** Processes and threads. */
-  pids: z.number(),
+  network: z.object({ receivedBytes: z.number(), sentBytes: z.number() }).nullable().describe('Since its start; null where it has no network of its own'),
+  pids: z.number().describe('Processes and threads'),
 });
 
 export type ContainerStats = z.infer<typeof ContainerStats>;

@@ -2,13 +2,11 @@ import { z } from 'zod';
 
 /** How long the parts of a wake took, in milliseconds; 0 for what was not needed. */
 export const WakeTiming = z.object({
-  /** What it was before: `running` means that it ran already and only had to answer. */
-  from: z.enum(['absent', 'stopped', 'paused', 'running']),
+  from: z.enum(['absent', 'stopped', 'paused', 'running']).describe('What it was before; running: it ran already and only had to answer'),
   pullMs: z.number(),
   createMs: z.number(),
   startMs: z.number(),
-  /** From started to the first answer of its port. */
-  readyMs: z.number(),
+  readyMs: z.number().describe('From started to the first answer of its port'),
   totalMs: z.number(),
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../../src/security/principal.ts';
-import { allows, isAdmin, parseScope, printScope, type Right } from '../../../src/security/scopes.ts';
+import { allows, isAdmin, parseScope, printScope, readsEverything, type Right } from '../../../src/security/scopes.ts';
 
 const holder = (...scopes: string[]): Principal => ({ name: 'x', scopes: scopes.map((scope) => parseScope(scope)!) });
 
@@ -36,5 +36,19 @@ describe('allows', () => {
     expect(allows(holder(), 'read', 'alice/web')).toBe(false);
     expect(isAdmin(holder('deploy:*'))).toBe(false);
     expect(isAdmin(holder('read:a', 'admin'))).toBe(true);
+  });
+});
+
+describe('reading everything', () => {
+  it.each(['admin', 'read:*', 'read:*/*', 'deploy:*/*', 'read:**/*'])('is what %s may', (scope) => {
+    expect(readsEverything(holder('read:alice', scope))).toBe(true);
+  });
+
+  it.each(['read:alice', 'read:alice/*', 'read:*/web', 'deploy:a*/*', 'read:*/a*'])('is more than %s may', (scope) => {
+    expect(readsEverything(holder(scope))).toBe(false);
+  });
+
+  it('is nothing for who holds no scope', () => {
+    expect(readsEverything(holder())).toBe(false);
   });
 });
