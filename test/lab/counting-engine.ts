@@ -67,7 +67,8 @@ function passOn(request: IncomingMessage, response: ServerResponse, socketPath: 
   outgoing.on('error', () => response.destroy());
   response.on('close', () => outgoing.destroy());
   request.on('error', () => outgoing.destroy());
-  request.pipe(outgoing);
+  // In one write with the head: an engine that refuses early would close while a second one is under way, and its answer be lost.
+  void request.toArray().then((chunks: Buffer[]) => outgoing.end(Buffer.concat(chunks)), () => outgoing.destroy());
 }
 
 function closed(server: Server): Promise<void> {
