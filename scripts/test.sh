@@ -7,7 +7,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 scripts/packages.sh || exit 1
 scripts/system-packages.sh dockerd=docker.io docker-registry=docker-registry iptables=iptables ip=iproute2 busybox=busybox-static \
-  htpasswd=apache2-utils git=git ps=procps curl=curl debootstrap=debootstrap strace=strace || exit 1
+  htpasswd=apache2-utils git=git ps=procps curl=curl debootstrap=debootstrap strace=strace chromium=chromium || exit 1
 # Newer releases have the command line in a package of its own.
 command -v docker >/dev/null || scripts/system-packages.sh docker=docker-cli || exit 1
 
