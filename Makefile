@@ -1,5 +1,5 @@
 # What there is to do here, each as one command. The work is in scripts/, which say what they need and what is missing.
-.PHONY: help run test build lint bench clean
+.PHONY: help run test build lint bench soak clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -23,6 +23,11 @@ bench: ## cold wakes and forwarding next to the engine's own times and nginx's
 	@scripts/packages.sh
 	@npm run --silent build
 	@scripts/bench.sh
+
+soak: ## an hour (SOAK_MINUTES) of visits, sleep and faults; all that is held must be as before
+	@scripts/packages.sh
+	@npm run --silent build
+	@scripts/soak.sh
 
 clean: ## remove what was built and installed here (configs/ stays)
 	rm -rf dist coverage test-output node_modules
