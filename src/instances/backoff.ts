@@ -15,8 +15,9 @@ export class Backoff {
     this.#now = now;
   }
 
+  /** Why the last try failed, with the seconds that are left until the next. */
   get error(): PipesError | undefined {
-    return this.#error;
+    return this.#error && !this.mayTry ? this.#timed(this.#error) : this.#error;
   }
 
   /** Keeps the reason without making later tries wait: for failures that are not the container's own. */

@@ -25,7 +25,6 @@ export class InstanceLife {
   lastWake: WakeTiming | undefined;
   readonly #parts: InstanceParts;
   readonly #onStatus: StatusListener;
-  readonly #listeners = new Set<(progress: WakeProgress) => void>();
   /** Runs whose readiness this process has seen; an adopted one is not among them. */
   readonly #ready = new WeakSet<Run>();
   #status: InstanceStatus = { name: 'absent' };
@@ -58,6 +57,17 @@ export class InstanceLife {
   get idleSinceMs(): number | undefined {
     if (this.#status.name !== 'running') return this.#lastUsedAtMs;
     return this.#status.run.inFlight > 0 ? undefined : this.#status.run.lastUsedAtMs;
+  }
+
+  /**
+   * How far it is.
+   * @param isWaking a wake is under way, whether or not it has told a step yet
+   */
+  progress(isWaking: boolean): WakeProgress {
+    if (isWaking) return UNDER_WAY.has(this.#progress.phase) ? this.#progress : FIRST_STEP;
+    if (this.run) return { phase: 'ready' };
+    const { error } = this.backoff;
+    return this.#progress.phase === 'failed' && error ? { phase: 'failed', error } : this.#progress;
   }
 
   /** The target as it is configured now. */
@@ -156,15 +166,25 @@ export class InstanceLife {
     return shown;
   }
 
-  tell(progress: WakeProgress): void {
-    this.#progress = progress;
-    for (const listener of this.#listeners) listener(progress);
+  /** A wake began. */
+  waking(): void {
+    this.tell(FIRST_STEP);
   }
 
-  watch(listener: (progress: WakeProgress) => void): () => void {
-    this.#listeners.add(listener);
-    listener(this.#progress);
-    return () => this.#listeners.delete(listener);
+  /** A wake found that nothing had to be done. Only while it serves. */
+  stillServes(): Run {
+    this.tell({ phase: 'ready' });
+    return this.run!;
+  }
+
+  /** A wake ended badly, wherever. */
+  notWoken(error: PipesError): void {
+    if (this.#progress.phase !== 'failed' || this.#progress.error !== error) this.tell({ phase: 'failed', error });
+  }
+
+  tell(progress: WakeProgress): void {
+    this.#progress = progress;
+    this.#parts.onProgress(this.key, progress);
   }
 
   report(): InstanceReport {
@@ -209,5 +229,10 @@ export class InstanceLife {
 
 /** A container that served this long and then dies is no crash loop. */
 const STABLE_AFTER_MS = 60_000;
+
+/** Until something better can be told. */
+const FIRST_STEP: WakeProgress = { phase: 'queued', ahead: 0 };
+
+const UNDER_WAY: ReadonlySet<string> = new Set(['queued', 'pulling', 'creating', 'starting', 'probing']);
 
 const ASLEEP: ReadonlySet<string> = new Set(['absent', 'paused', 'stopped']);

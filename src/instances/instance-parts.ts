@@ -3,7 +3,7 @@ import type { TargetResolver } from '../targets/target-resolver.ts';
 import type { Backend } from './backend.ts';
 import type { Launcher } from './launcher.ts';
 import type { Run } from './run.ts';
-import type { WakeTiming } from './wake-progress.ts';
+import type { WakeProgress, WakeTiming } from './wake-progress.ts';
 
 /** What every instance works with; one object for all of them. */
 export interface InstanceParts {
@@ -25,6 +25,8 @@ export interface InstanceParts {
   readonly onEnded: (run: Run) => void;
   /** A container that its instance no longer uses but that still runs, until the promise settles. */
   readonly onRetire: (containerId: string, retired: Promise<void>) => void;
+  /** Told at each step of a wake. */
+  readonly onProgress: (key: string, progress: WakeProgress) => void;
   /** A wake ended well. */
   readonly onWoken: (key: string, timing: WakeTiming) => void;
 }

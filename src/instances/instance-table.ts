@@ -9,12 +9,13 @@ import { Launcher, TagMoved, type ImageSource } from './launcher.ts';
 import { RunningLimit } from './running-limit.ts';
 import type { Run } from './run.ts';
 import { Sleeper } from './sleeper.ts';
-import type { IdleTimes } from '../targets/target-config.ts';
+import { WakeWatchers, type WakeListener } from './wake-watchers.ts';
+import type { EffectiveConfig, IdleTimes } from '../targets/target-config.ts';
 import type { Starter } from './starter.ts';
 import { stateCounts } from './state-counts.ts';
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 
-export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onRetire' | 'launcher'> {
+export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onRetire' | 'onProgress' | 'launcher'> {
   readonly images: ImageSource;
   readonly starter: Starter;
   readonly startQueue: BoundedQueue;
@@ -42,6 +43,7 @@ export class InstanceTable implements InstanceControl {
   /** A tag that is written in another case than it has stands here beside its true name. */
   readonly #byKey = new Map<string, Instance>();
   readonly #byContainer = new Map<string, Instance>();
+  readonly #watchers = new WakeWatchers();
   readonly #retiring = new Map<string, Promise<void>>();
   readonly #parts: InstanceParts;
   readonly #sleeper: Sleeper;
@@ -65,6 +67,7 @@ export class InstanceTable implements InstanceControl {
       launcher: new Launcher({ ...options, makeRoom: (key, signal) => this.#limit.makeRoom(key, signal) }),
       closing: this.#closing.signal,
       isTold: () => this.#isTold,
+      onProgress: (key, progress) => this.#watchers.tell((watched) => (this.#byKey.get(watched)?.key ?? watched) === key, progress),
       onRetire: (containerId, retired) => {
         this.#retiring.set(containerId, retired);
         void retired.finally(() => this.#retiring.delete(containerId));
@@ -130,6 +133,29 @@ export class InstanceTable implements InstanceControl {
         this.#byKey.set(printReference(reference), this.#obtain(thrown.reference));
       }
     }
+  }
+
+  /**
+   * Tells each step of the target's wakes, first where it is now, until the returned function is called. Starts nothing, and
+   * follows the target when its tag turns out to be written otherwise.
+   */
+  watch(reference: Reference, listener: WakeListener): () => void {
+    const key = printReference(reference);
+    listener(this.#byKey.get(key)?.progress ?? { phase: 'asleep' });
+    return this.#watchers.add(key, listener);
+  }
+
+  /**
+   * How requests that have to wait for the target are to be treated.
+   * @throws PipesError `image_forbidden`
+   */
+  waitMode(reference: Reference): EffectiveConfig['wait'] {
+    return this.#options.resolver.resolve(this.#byKey.get(printReference(reference))?.reference ?? reference).config.wait;
+  }
+
+  /** True while a container is up for it, though it may have to be looked at before its next use. */
+  isUp(key: string): boolean {
+    return this.#byKey.get(key)?.status.name === 'running';
   }
 
   /** A request failed at this run's address: the engine is asked before its next use. */

@@ -8,6 +8,7 @@ import { InstanceLife } from './instance-life.ts';
 import type { InstanceParts } from './instance-parts.ts';
 import type { InstanceStatus } from './instance-status.ts';
 import { Lane } from './lane.ts';
+import { TagMoved } from './launcher.ts';
 import { Replacement } from './replacement.ts';
 import type { Run } from './run.ts';
 import type { WakeProgress } from './wake-progress.ts';
@@ -178,26 +179,37 @@ export class Instance {
     if (this.isForeign) throw new PipesError('not_managed', 'Someone started this container by hand, so pipes does not touch it. Stop it by hand, or label it pipes.ignore=true.');
   }
 
-  /** Told of each step of a wake, first of where it is now, until the returned function is called. Must not throw. */
-  watch(listener: (progress: WakeProgress) => void): () => void {
-    return this.#life.watch(listener);
+  /** How far its wake is, or why the last one failed. */
+  get progress(): WakeProgress {
+    return this.#life.progress(this.#wake !== undefined);
   }
 
   report(): InstanceReport {
     return this.#life.report();
   }
 
+  /** However it ends, those who watch are told. */
   async #wakeUp(): Promise<Run> {
+    this.#life.waking();
+    try {
+      return await this.#comeUp();
+    } catch (thrown) {
+      if (!(thrown instanceof TagMoved)) this.#life.notWoken(asPipesError(thrown));
+      throw thrown;
+    }
+  }
+
+  async #comeUp(): Promise<Run> {
     const target = this.#resolve();
     let observed: Observed | undefined;
     try {
       observed = await this.#observe();
     } catch (thrown) {
       // Warm targets go on being served while the engine is away (INTERFACE 3); its return makes us ask again.
-      if (this.#life.run && asPipesError(thrown).code === 'engine_unavailable') return this.#life.run;
+      if (this.#life.run && asPipesError(thrown).code === 'engine_unavailable') return this.#life.stillServes();
       throw thrown;
     }
-    if (this.#life.confirm(observed)) return this.#life.run!;
+    if (this.#life.confirm(observed)) return this.#life.stillServes();
     // Somebody else's container that no longer runs is none of ours to start or remove.
     if (observed?.managed === false && observed.state !== 'running') observed = undefined;
     this.#life.settle(observed);

@@ -48,9 +48,10 @@ export class Run {
     return this;
   }
 
-  release(): void {
+  /** @param isQuiet it was no use that keeps the instance awake */
+  release(isQuiet = false): void {
     this.#inFlight -= 1;
-    this.lastUsedAtMs = Date.now();
+    if (!isQuiet) this.lastUsedAtMs = Date.now();
     if (this.#inFlight > 0) return;
     for (const wake of this.#drainWaiters.splice(0)) wake();
   }
