@@ -14,6 +14,7 @@ import { EngineClient } from './docker/client.ts';
 import { DockerBackend } from './docker/docker-backend.ts';
 import { DockerImages } from './docker/docker-images.ts';
 import { parseRegistryBase, type RegistryBase } from './images/image-ref.ts';
+import { ImageDisk } from './images/image-disk.ts';
 import { ImageSupply } from './images/image-supply.ts';
 import { RegistryClient } from './images/registry-client.ts';
 import { RegistryLogins } from './images/registry-logins.ts';
@@ -21,15 +22,18 @@ import { InstanceOutput } from './instances/instance-output.ts';
 import { InstanceTable } from './instances/instance-table.ts';
 import { InstanceUsage } from './instances/instance-usage.ts';
 import { Starter } from './instances/starter.ts';
+import { TagRefresher } from './instances/tag-refresher.ts';
 import { clientOf } from './proxy/client-of.ts';
 import { Dispatcher } from './proxy/dispatcher.ts';
 import { Forwarder } from './proxy/forwarder.ts';
 import { HostCache } from './proxy/host-cache.ts';
 import { ProxyServer } from './proxy/proxy-server.ts';
+import { QuietRules } from './proxy/quiet.ts';
 import { ConfigRights } from './security/config-rights.ts';
 import { Credentials } from './security/credentials.ts';
 import { Policy } from './security/policy.ts';
 import { WakeRate } from './security/wake-rate.ts';
+import { WebhookSecret } from './security/webhook-secret.ts';
 import { PipesFile } from './store/pipes-file.ts';
 import { TargetResolver } from './targets/target-resolver.ts';
 
@@ -76,6 +80,8 @@ export class Pipes {
       await running.logins.start();
       const newAdminToken = await running.credentials.ensureAdminToken();
       await running.table.open();
+      running.refresher.start();
+      running.imageDisk.start();
       const port = await running.server.start();
       this.#phase = 'running';
       void this.#warnOfOrphans(running.backend);
@@ -92,8 +98,10 @@ export class Pipes {
     this.#phase = 'stopping';
     if (this.#running && wasListening) await this.#running.server.stop();
     // Work that was answered with 202 ends here too: what waits is told to give up, what is done is done.
-    await this.#running?.table.close();
-    await this.#running?.api.settled();
+    const running = this.#running;
+    await Promise.all([running?.refresher.stop(), running?.table.close()]);
+    await running?.api.settled();
+    await running?.imageDisk.stop();
     this.#running?.forwarder.close();
     await this.#store.stop();
   }
@@ -126,12 +134,16 @@ export class Pipes {
       starts: new BoundedQueue({ name: 'starts', concurrency: settings.START_CONCURRENCY, waitingLimit: settings.QUEUE_LIMIT }),
     };
     const tallies = { requests: new RequestTally(), wakes: new WakeTally() };
+    const engineImages = new DockerImages(engine);
+    const imageDisk: ImageDisk = new ImageDisk({ budgetBytes: settings.IMAGE_DISK, shelf: engineImages, store: this.#store, isWanted: (name) => table.wantsImage(name), log, now: Date.now });
     const images = new ImageSupply({
-      store: new DockerImages(engine),
+      store: engineImages,
       registry: new RegistryClient(),
       logins,
       queue: queues.pulls,
       pullTimeoutMs: settings.PULL_TIMEOUT,
+      beforeUse: (ref) => imageDisk.beforeUse(ref),
+      onPulled: (ref, image, pullMs) => void imageDisk.pulled(ref, image, pullMs),
     });
     const defaults = { memoryBytes: settings.MEMORY, cpus: settings.CPUS, pids: settings.PIDS, startTimeoutMs: settings.START_TIMEOUT, pull: settings.PULL, idle: { pauseMs: settings.IDLE_PAUSE, stopMs: settings.IDLE_STOP, removeMs: settings.IDLE_REMOVE }, wait: settings.WAIT };
     const resolver = new TargetResolver({ registry, defaults, configs: this.#store, assertMayRun: (repository) => policy.mayRun(repository) });
@@ -143,7 +155,7 @@ export class Pipes {
       isOwnToken: (authorization) => credentials.isOwnToken(authorization),
     });
     const wakeRate = new WakeRate({ perClient: perMs(settings.WAKE_RATE), newTargets: perMs(settings.NEW_TARGETS), nowMs: () => performance.now() });
-    const table = new InstanceTable({
+    const table: InstanceTable = new InstanceTable({
       backend,
       images,
       starter: new Starter(backend),
@@ -160,9 +172,14 @@ export class Pipes {
       admitColdStart: (client, isNewTarget) => {
         if (client !== undefined) wakeRate.admit(client, isNewTarget);
       },
-      onWoken: (_instance, timing) => tallies.wakes.woken(timing),
+      onWoken: (key, timing) => {
+        tallies.wakes.woken(timing);
+        refresher.noteWoken(key, timing.from);
+      },
+      onContainerGone: () => void imageDisk.tidy(),
       onEnded: (run) => forwarder.release(run.upstream),
     });
+    const refresher: TagRefresher = new TagRefresher({ instances: table, images, log, everyMs: settings.PULL_REFRESH });
     const api = new Api({
       version: VERSION,
       control: table,
@@ -181,6 +198,14 @@ export class Pipes {
         isEngineUp: () => table.isEngineUp,
         engineCalls: () => engine.callCount,
       }),
+      pushes: {
+        notePush: ({ repository, tag }, mayTouch) => {
+          // It may have been asked for before it was there, and by a host, which knows no case.
+          for (const each of new Set([tag, tag.toLowerCase()])) images.forget({ registry: registry.registry, repository, tag: each });
+          return refresher.notePush(repository, tag, ({ reference }) => mayTouch(reference));
+        },
+      },
+      webhookSecret: new WebhookSecret(settings.WEBHOOK_SECRET),
       log,
       nowMs: Date.now,
       clientOf: (request) => clientOf(request, isTrusted) ?? '',
@@ -197,6 +222,8 @@ export class Pipes {
       isTrusted,
       holdTimeoutMs: settings.PULL_TIMEOUT + settings.START_TIMEOUT,
       refusedGraceMs: settings.CONNECT_TIMEOUT,
+      pageAfterMs: settings.WAIT_PAGE_AFTER,
+      quiet: new QuietRules(settings.QUIET),
     });
     const server = new ProxyServer({
       bind: settings.BIND,
@@ -206,7 +233,7 @@ export class Pipes {
       headerTimeoutMs: settings.HEADER_TIMEOUT,
       shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT,
     });
-    return { engine, backend, logins, credentials, table, forwarder, api, server };
+    return { engine, backend, logins, credentials, table, imageDisk, refresher, forwarder, api, server };
   }
 
   #health(table: InstanceTable): { status: 'ok' | 'degraded' | 'starting' | 'stopping'; reasons: string[] } {
@@ -229,6 +256,8 @@ interface Running {
   readonly logins: RegistryLogins;
   readonly credentials: Credentials;
   readonly table: InstanceTable;
+  readonly imageDisk: ImageDisk;
+  readonly refresher: TagRefresher;
   readonly forwarder: Forwarder;
   readonly api: Api;
   readonly server: ProxyServer;

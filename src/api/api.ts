@@ -9,6 +9,7 @@ import type { InstanceOutput } from '../instances/instance-output.ts';
 import type { InstanceUsage } from '../instances/instance-usage.ts';
 import type { ConfigRights } from '../security/config-rights.ts';
 import type { Credentials } from '../security/credentials.ts';
+import type { WebhookSecret } from '../security/webhook-secret.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { ApiContext, ApiState, LocalPlace } from './api-context.ts';
 import { Authentication, type ClientOf } from './authenticate.ts';
@@ -22,6 +23,7 @@ import { drawErrors } from './errors.ts';
 import { routeMetrics, type MetricsSource } from './metrics.ts';
 import { routeOpenApi } from './openapi.ts';
 import { routePlatform, type HealthSource } from './platform.ts';
+import { routeRegistryWebhook, type PushListener } from './registry-webhook.ts';
 import { routeRepositoryConfig } from './repository-config.ts';
 import { routeTokens } from './tokens.ts';
 
@@ -36,6 +38,8 @@ export interface ApiOptions {
   readonly output: InstanceOutput;
   readonly usage: InstanceUsage;
   readonly metrics: MetricsSource;
+  readonly pushes: PushListener;
+  readonly webhookSecret: WebhookSecret;
   readonly log: Log;
   /** Time of day, in milliseconds since 1970. */
   readonly nowMs: () => number;
@@ -134,6 +138,7 @@ function platformRouter(options: ApiOptions, authentication: Authentication, pre
   routeMetrics(router, options.metrics, authentication);
   routeOpenApi(router, options.version);
   routeContainers(router, { control, configs, usage, authentication });
+  routeRegistryWebhook(router, { pushes: options.pushes, secret: options.webhookSecret, authentication, bodyTimeoutMs });
   routeTokens(router, { credentials, authentication, bodyTimeoutMs, nowMs });
   return router;
 }

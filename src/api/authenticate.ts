@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { PipesError } from '../core/errors.ts';
 import type { Credentials } from '../security/credentials.ts';
+import { bearerOf } from '../security/own-tokens.ts';
 import type { Principal } from '../security/principal.ts';
 import { allows, isAdmin } from '../security/scopes.ts';
 import type { ApiContext } from './api-context.ts';
@@ -34,6 +35,18 @@ export class Authentication {
     if (principal) return principal;
     const reason = authorization === undefined ? 'Send a token of pipes' : 'The token is unknown here or has expired; send a valid one';
     throw new PipesError('unauthorized', `${reason}, as "Authorization: Bearer <token>".`);
+  }
+
+  /** The token that was sent as Bearer, valid or not. */
+  bearer(ctx: ApiContext): string | undefined {
+    return bearerOf(ctx.req.headers.authorization);
+  }
+
+  /** Who this token speaks for, where it came in another place than its header. @throws PipesError `unauthorized`, `rate_limited` */
+  callerByToken(ctx: ApiContext, token: string): Principal {
+    const principal = this.#credentials.authenticate(`Bearer ${token}`, this.#clientOf(ctx.req));
+    if (!principal) throw new PipesError('unauthorized', 'The secret is unknown here or has expired; send a valid one.');
+    return principal;
   }
 
   /**

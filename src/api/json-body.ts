@@ -12,8 +12,6 @@ export const BODY_LIMIT_BYTES = 1024 * 1024;
  * @throws PipesError `invalid_request` with every fault, `body_too_large`, `request_timeout`
  */
 export async function readBody<Schema extends z.ZodType>(ctx: ApiContext, schema: Schema, timeoutMs: number): Promise<z.output<Schema>> {
-  const encoding = ctx.req.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') throw invalid([{ path: '', message: `must not be compressed (Content-Encoding: ${encoding})` }]);
   const checked = schema.safeParse(parseJson(await readBytes(ctx, timeoutMs)));
   if (checked.success) return checked.data;
   throw invalid(faultsOf(checked.error));
@@ -32,7 +30,8 @@ const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 /** The sentence for people stays readable; the member `faults` has them all. */
 const FAULTS_IN_DETAIL = 5;
 
-function parseJson(bytes: Buffer): unknown {
+/** @throws PipesError `invalid_request` */
+export function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) throw invalid([{ path: '', message: 'is empty where a JSON object is needed' }]);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -42,7 +41,17 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
-function readBytes(ctx: ApiContext, timeoutMs: number): Promise<Buffer> {
+/**
+ * The body as it came, for what its very bytes are needed for.
+ * @throws PipesError `invalid_request`, `body_too_large`, `request_timeout`
+ */
+export async function readBytes(ctx: ApiContext, timeoutMs: number): Promise<Buffer> {
+  const encoding = ctx.req.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') throw invalid([{ path: '', message: `must not be compressed (Content-Encoding: ${encoding})` }]);
+  return await collect(ctx, timeoutMs);
+}
+
+function collect(ctx: ApiContext, timeoutMs: number): Promise<Buffer> {
   const request = ctx.req;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

@@ -24,6 +24,7 @@ export const ERROR_TABLE = {
   // what pipes itself met
   internal: { status: 500, title: 'An error inside pipes' },
   queue_full: { status: 503, title: 'Too much work is waiting' },
+  target_asleep: { status: 503, title: 'The target sleeps, and this request does not wake it' },
   shutting_down: { status: 503, title: 'pipes is starting or stopping' },
   disk_full: { status: 507, title: 'The disk is full' },
   // what stands behind it

@@ -67,7 +67,7 @@ export class BringUp {
       this.#life.starting(observed.id);
       return launcher.attach(observed.id, attempt);
     }
-    // Nobody can have changed the image of a paused one without pipes being told, so its configuration is all that is compared.
+    // Of a paused one only the configuration is compared: where its tag has moved, it serves until the new one is ready beside it (`TagRefresher`).
     if (observed?.state === 'paused' && observed.configHash === configHash(target.imageRef, target.config)) {
       this.#life.starting(observed.id);
       return launcher.resume(observed, attempt);
@@ -77,7 +77,7 @@ export class BringUp {
       if (foreign) return this.#attachForeign(foreign.id, attempt);
     }
     const spec = await this.#specOrReuse(observed, attempt);
-    if (observed && (spec === undefined || (observed.configHash === spec.configHash && observed.imageId === spec.image.id))) {
+    if (observed && (spec === undefined || (observed.configHash === spec.configHash && this.#life.mayKeep(observed.imageId, spec.image.id)))) {
       this.#life.starting(observed.id);
       return launcher.resume(observed, attempt);
     }
@@ -139,6 +139,6 @@ export class BringUp {
 const UNREADY_GRACE_S = 1;
 
 /** Failures of the container or its image: tried again only after a while. All others are somebody else's, and may pass at once. */
-const OWN_FAILURES: ReadonlySet<string> = new Set(['instance_failed', 'instance_not_ready', 'image_unusable']);
+export const OWN_FAILURES: ReadonlySet<string> = new Set(['instance_failed', 'instance_not_ready', 'image_unusable']);
 
 const REUSABLE_WITHOUT_IMAGE: ReadonlySet<string> = new Set(['image_not_found', 'registry_denied', 'registry_unavailable', 'pull_timeout', 'queue_full']);

@@ -23,6 +23,8 @@ export class InstanceLife {
   readonly key: string;
   readonly backoff: Backoff;
   lastWake: WakeTiming | undefined;
+  /** The image that its tag had moved to and that failed here, so that it is not tried again by itself; without an id where it could not even be pulled. */
+  rejected: { readonly imageId: string | undefined; readonly error: PipesError } | undefined;
   readonly #parts: InstanceParts;
   readonly #onStatus: StatusListener;
   /** Runs whose readiness this process has seen; an adopted one is not among them. */
@@ -92,6 +94,17 @@ export class InstanceLife {
     if (!run || !observed || !run.isStill(observed) || !this.#ready.has(run)) return false;
     this.#trusted = this.#parts.isTold();
     return true;
+  }
+
+  /** The next attempt may be made at once, whatever failed before. */
+  forgetFailures(): void {
+    this.backoff.clear();
+    this.rejected = undefined;
+  }
+
+  /** Whether what was made from one image may go on while the tag means another. */
+  mayKeep(present: string, tagged: string): boolean {
+    return present === tagged || this.rejected?.imageId === tagged;
   }
 
   /** From here on requests go to this container. */
@@ -201,7 +214,7 @@ export class InstanceLife {
       lastUsedAt: lastUsedAtMs === undefined ? null : new Date(lastUsedAtMs),
       inFlight: run?.inFlight ?? 0,
       upstream: run?.upstream ?? null,
-      error: this.backoff.error ?? null,
+      error: this.backoff.error ?? this.rejected?.error ?? null,
       lastWake: this.lastWake ?? null,
     };
   }

@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events';
+import type { PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { parseReference, printReference, type Reference } from '../targets/reference.ts';
 import type { Backend, BackendListener, Observed } from './backend.ts';
 import type { InstanceControl, InstanceReport } from './instance-control.ts';
 import type { InstanceParts } from './instance-parts.ts';
-import { Instance } from './instance.ts';
+import { Instance, type RefreshOutcome } from './instance.ts';
 import { Launcher, TagMoved, type ImageSource } from './launcher.ts';
 import { RunningLimit } from './running-limit.ts';
 import type { Run } from './run.ts';
@@ -12,6 +13,7 @@ import { Sleeper } from './sleeper.ts';
 import { WakeWatchers, type WakeListener } from './wake-watchers.ts';
 import type { EffectiveConfig, IdleTimes } from '../targets/target-config.ts';
 import type { Starter } from './starter.ts';
+import type { TagUse } from './tag-use.ts';
 import { stateCounts } from './state-counts.ts';
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 
@@ -25,6 +27,8 @@ export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' |
   readonly roomTimeoutMs: number;
   /** How often what is known is held against what the engine shows. */
   readonly reconcileEveryMs: number;
+  /** A container was removed, by whomever. */
+  readonly onContainerGone?: () => void;
   /**
    * Asked before a request starts something.
    * @throws PipesError `rate_limited`
@@ -213,6 +217,36 @@ export class InstanceTable implements InstanceControl {
     });
   }
 
+  /** Every instance whose tag may move; of one, if it is among them. */
+  tagUses(): TagUse[] {
+    return [...new Set(this.#byKey.values())].map((instance) => instance.tagUse()).filter((use) => use !== undefined);
+  }
+
+  tagUse(key: string): TagUse | undefined {
+    return this.#byKey.get(key)?.tagUse();
+  }
+
+  /** See `Instance.refresh`. Nothing is made for a target that is not there. */
+  async refresh(key: string, imageId: string): Promise<RefreshOutcome> {
+    return (await this.#byKey.get(key)?.refresh(imageId)) ?? 'asleep';
+  }
+
+  /** See `Instance.reject`. */
+  reject(key: string, error: PipesError): void {
+    this.#byKey.get(key)?.reject(error);
+  }
+
+  /** The next request tries again, whatever failed before. */
+  forgetFailures(key: string): void {
+    this.#byKey.get(key)?.forgetFailures();
+  }
+
+  /** Whether an instance runs from the image of this name, or may be about to be made from it. */
+  wantsImage(name: string): boolean {
+    for (const instance of this.#byKey.values()) if (instance.wantedImage === name) return true;
+    return false;
+  }
+
   /** Holds what is known against what the engine shows, and takes over what is new. Never throws. */
   reconcile(): Promise<void> {
     this.#reconciling ??= this.#reconcile().finally(() => (this.#reconciling = undefined));
@@ -248,6 +282,7 @@ export class InstanceTable implements InstanceControl {
     return {
       changed: (containerId, what) => {
         const instance = this.#byContainer.get(containerId);
+        if (what === 'removed') this.#options.onContainerGone?.();
         if (what === 'died' || what === 'crashed') this.#options.starter.noticeDied(containerId);
         if (!instance) return;
         if (what === 'died' || what === 'crashed') void this.#noticeDied(instance, containerId, what === 'crashed');

@@ -1,7 +1,8 @@
 import { asPipesError, PipesError } from '../core/errors.ts';
+import { printImageRef } from '../images/image-ref.ts';
 import type { Reference } from '../targets/reference.ts';
 import type { Observed } from './backend.ts';
-import { BringUp } from './bring-up.ts';
+import { BringUp, OWN_FAILURES } from './bring-up.ts';
 import { ContainerSleep } from './container-sleep.ts';
 import type { InstanceReport } from './instance-control.ts';
 import { InstanceLife } from './instance-life.ts';
@@ -11,7 +12,19 @@ import { Lane } from './lane.ts';
 import { TagMoved } from './launcher.ts';
 import { Replacement } from './replacement.ts';
 import type { Run } from './run.ts';
+import type { TagUse } from './tag-use.ts';
 import type { WakeProgress } from './wake-progress.ts';
+
+/** What became of bringing an instance to another image. */
+export type RefreshOutcome =
+  /** The new one serves. */
+  | 'replaced'
+  /** It runs that image already. */
+  | 'same'
+  /** That image failed here before, and nobody who could know better has asked for another try. */
+  | 'rejected'
+  /** It does not run now. */
+  | 'asleep';
 
 /** How deep an instance sleeps. */
 export type SleepTier = 'pause' | 'stop' | 'remove';
@@ -118,7 +131,7 @@ export class Instance {
 
   /** The next wake tries again, whatever failed before. */
   forgetFailures(): void {
-    this.#life.backoff.clear();
+    this.#life.forgetFailures();
   }
 
   /**
@@ -163,6 +176,28 @@ export class Instance {
     });
   }
 
+  /**
+   * Its tag means this image now: a container of another one is replaced if it runs, and left alone if it sleeps. If the new one
+   * fails, the old serves on, and is what the next wakes bring back, until an operator asks for another try.
+   * @throws PipesError why the new one failed
+   */
+  refresh(imageId: string): Promise<RefreshOutcome> {
+    return this.#lane.run(async () => {
+      const observed = await this.#observeManaged();
+      if (observed?.state !== 'running' || !this.#life.run) return 'asleep';
+      if (observed.imageId === imageId) return 'same';
+      if (this.#life.rejected?.imageId === imageId) return 'rejected';
+      try {
+        await this.#replacement.replace(observed, this.#resolve());
+      } catch (thrown) {
+        const error = asPipesError(thrown);
+        if (OWN_FAILURES.has(error.code)) this.#life.rejected = { imageId, error };
+        throw error;
+      }
+      return 'replaced';
+    });
+  }
+
   /** Replaces the container whatever its state; makes one where there is none. */
   restart(): Promise<void> {
     return this.#lane.run(async () => {
@@ -172,6 +207,25 @@ export class Instance {
       this.#life.settle(observed);
       await this.#bringUp.anew(observed, this.#resolve());
     });
+  }
+
+  /** Its tag has moved to something that cannot even be pulled. What serves goes on, and the state says why. */
+  reject(error: PipesError): void {
+    this.#life.rejected = { imageId: undefined, error };
+  }
+
+  /** How it uses the tag that it was made from; undefined where no tag can move under it. */
+  tagUse(): TagUse | undefined {
+    const { status, target, run, rejected } = this.#life;
+    if (status.name === 'absent' || this.isForeign) return undefined;
+    const { imageRef, config } = target;
+    if (imageRef.digest !== undefined || config.pull === 'never') return undefined;
+    return { reference: this.reference, key: this.key, imageRef, state: status.name, imageId: run?.imageId, digest: run?.imageDigest, hasRejected: rejected !== undefined };
+  }
+
+  /** The image that must not go away now, as the engine is told it: it runs, or is about to be made. */
+  get wantedImage(): string | undefined {
+    return this.busy || this.status.name === 'running' || this.status.name === 'paused' ? printImageRef(this.#life.target.imageRef) : undefined;
   }
 
   /** @throws PipesError `not_managed` for a container that someone started by hand */

@@ -29,7 +29,7 @@ export class Replacement {
       // Those who watch a wake are not told of a replacement: the old one serves them.
       const spec = await this.#parts.launcher.specFor({ ...this.#bringUp.attempt(target), onProgress: () => undefined });
       await (target.config.replace === 'stop-first' ? this.#stopFirst(old, spec, target) : this.#overlap(old, spec, target));
-      this.#life.backoff.clear();
+      this.#life.forgetFailures();
     } catch (thrown) {
       this.#life.backoff.note(asPipesError(thrown));
       throw thrown;

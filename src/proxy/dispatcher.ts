@@ -5,15 +5,19 @@ import { asPipesError, PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { RequestTally } from '../core/request-tally.ts';
 import type { Run } from '../instances/run.ts';
+import type { WakeProgress } from '../instances/wake-progress.ts';
 import { clientOf } from './client-of.ts';
 import { newForwardStats, type ForwardContext, type ForwardStats } from './forward-context.ts';
 import type { ForwardEnd } from './forward.ts';
 import type { Forwarder } from './forwarder.ts';
 import type { HostCache, KnownHost } from './host-cache.ts';
 import type { LocalHandler, LocalPlace } from './local-handler.ts';
-import { sendError, sendErrorOnSocket } from './pages.ts';
+import { isPageLoad } from './page-load.ts';
+import { sendError, sendErrorOnSocket, sendWaitingPage } from './pages.ts';
+import type { QuietRules } from './quiet.ts';
 import { requestIdOf } from './request-id.ts';
 import { hostOf, isLocal, pathOf } from './request-target.ts';
+import { WAKE_EVENTS_PATH, WakeEvents } from './wake-events.ts';
 import type { Waker } from './waker.ts';
 
 export interface DispatcherOptions {
@@ -29,6 +33,9 @@ export interface DispatcherOptions {
   readonly holdTimeoutMs: number;
   /** How long a refused connection is tried again while the engine says that the container runs. */
   readonly refusedGraceMs: number;
+  /** How long a page load is held before it is shown the waiting page (`WAIT_PAGE_AFTER`). */
+  readonly pageAfterMs: number;
+  readonly quiet: QuietRules;
 }
 
 type Target = Extract<KnownHost, { kind: 'reference' }>;
@@ -41,15 +48,21 @@ interface Exchange {
   readonly gone: (listener: () => void) => void;
   readonly forward: (run: Run, context: ForwardContext) => Promise<ForwardEnd>;
   readonly refuse: (error: PipesError) => void;
+  /** Shows a page that waits, with that status; undefined where nobody could see one. */
+  readonly showPage: ((progress: WakeProgress, status: number) => void) | undefined;
+  /** It must not wake what sleeps, nor keep awake what runs. */
+  readonly isQuiet: boolean;
 }
 
 /** Sends each request where its host and path say: to pipes' own handlers, or through its target's run. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #wakeEvents: WakeEvents;
   #open = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#wakeEvents = new WakeEvents(options.waker);
   }
 
   /** Requests and upgraded connections that are not over. */
@@ -61,6 +74,7 @@ export class Dispatcher {
     const refuse = (error: PipesError): void => sendError(request, response, error);
     const host = this.#locate(request, refuse);
     if (host === undefined) return;
+    if (host.kind === 'reference' && pathOf(request.url!) === WAKE_EVENTS_PATH) return this.#wakeEvents.serve(request, response, host.reference);
     const place = placeOf(host, request.url!);
     if (place) {
       this.#logLocal(request, response, place);
@@ -72,6 +86,8 @@ export class Dispatcher {
       gone: (listener) => response.once('close', listener),
       forward: (run, context) => this.#options.forwarder.request(request, response, run.upstream, context),
       refuse,
+      showPage: (progress, status) => sendWaitingPage(response, (host as Target).key, progress, status),
+      isQuiet: this.#options.quiet.match(request.url!, request.headers['user-agent']),
     });
   }
 
@@ -89,6 +105,8 @@ export class Dispatcher {
       gone: (listener) => socket.once('close', listener),
       forward: (run, context) => this.#options.forwarder.upgrade(request, socket, head, run.upstream, context),
       refuse,
+      showPage: undefined,
+      isQuiet: false,
     });
   }
 
@@ -120,9 +138,12 @@ export class Dispatcher {
       this.#logEnd(target, exchange, requestId, startedMs, stats, record, end);
       if (end.kind === 'failed') exchange.refuse(end.error);
     } catch (thrown) {
+      if (thrown === PAGE_SHOWN) return this.#logEnd(target, exchange, requestId, startedMs, stats, record, { kind: 'answered', status: WAITING_STATUS });
       const error = asPipesError(thrown);
       this.#logEnd(target, exchange, requestId, startedMs, stats, record, { kind: 'failed', error, replayable: false });
-      exchange.refuse(error);
+      // A failure that another try may mend is shown with the time until then; the page tries again by itself.
+      if (error.retryAfterS !== undefined && !exchange.isQuiet && this.#pageAfterMs(target, exchange) !== undefined) exchange.showPage!({ phase: 'failed', error }, error.status);
+      else exchange.refuse(error);
     } finally {
       this.#open -= 1;
     }
@@ -160,6 +181,9 @@ export class Dispatcher {
     const leave = (): void => leaving.abort(CLIENT_LEFT);
     const timer = setTimeout(() => leaving.abort(new PipesError('instance_not_ready', 'The target did not come up in time; try again.')), holdTimeoutMs);
     exchange.gone(leave);
+    if (exchange.isQuiet && !waker.isUp(target.key)) throw new PipesError('target_asleep', 'This target sleeps; requests like this one do not wake it (QUIET).', { retryAfterS: QUIET_RETRY_S });
+    const pageAfterMs = this.#pageAfterMs(target, exchange);
+    const pageTimer = pageAfterMs === undefined ? undefined : setTimeout(() => this.#showWaitingPage(target, exchange, leaving), pageAfterMs);
     try {
       return await waker.lease(target.reference, clientOf(exchange.request, isTrusted), leaving.signal);
     } catch (thrown) {
@@ -167,8 +191,24 @@ export class Dispatcher {
       throw thrown;
     } finally {
       clearTimeout(timer);
+      clearTimeout(pageTimer);
       record.wakeMs += performance.now() - startedMs;
     }
+  }
+
+  /** After how long this request would rather see the waiting page; undefined: never. */
+  #pageAfterMs(target: Target, exchange: Exchange): number | undefined {
+    if (exchange.showPage === undefined || !isPageLoad(exchange.request)) return undefined;
+    const mode = this.#options.waker.waitMode(target.reference);
+    return mode === 'hold' ? undefined : mode === 'page' ? 0 : this.#options.pageAfterMs;
+  }
+
+  /** The request ends here; the wake goes on, and the page follows it. */
+  #showWaitingPage(target: Target, exchange: Exchange, leaving: AbortController): void {
+    let progress: WakeProgress = { phase: 'asleep' };
+    this.#options.waker.watch(target.reference, (now) => (progress = now))();
+    exchange.showPage!(progress, WAITING_STATUS);
+    leaving.abort(PAGE_SHOWN);
   }
 
   #logEnd(target: Target, { request, isUpgrade }: Exchange, id: string, startedMs: number, stats: ForwardStats, record: AccessRecord, end: ForwardEnd): void {
@@ -213,13 +253,21 @@ interface AccessRecord {
 
 const HEALTH_PATH = '/health';
 
+/** RFC 9110, 15.6.4: cannot now, can soon; no crawler takes the page for the app. */
+const WAITING_STATUS = 503;
+
+/** Whoever checks often enough to be quiet comes again by itself. */
+const QUIET_RETRY_S = 60;
+
+const PAGE_SHOWN = new Error('the waiting page was shown');
+
 const CLIENT_LEFT = new Error('the client left');
 
 async function forwardOnce(run: Run, exchange: Exchange, context: ForwardContext): Promise<ForwardEnd> {
   try {
     return await exchange.forward(run, context);
   } finally {
-    run.release();
+    run.release(exchange.isQuiet);
   }
 }
 

@@ -2,10 +2,12 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import type { PipesError } from '../core/errors.ts';
 import { problemHeaders, problemOf } from '../core/problem.ts';
+import type { WakeProgress } from '../instances/wake-progress.ts';
 import { errorForm, type ErrorForm } from './accept.ts';
 import { ERROR_PAGE_POLICY, errorPage } from './error-page.ts';
 import { hasBody } from './forwarded-headers.ts';
 import { closeGently, discardBody } from './unread-body.ts';
+import { waitingPage } from './waiting-page.ts';
 
 export interface PageOptions {
   /** Whether the reader may see the target's logs, and so the private part of the error. */
@@ -57,6 +59,24 @@ export function sendErrorOnSocket(request: IncomingMessage | undefined, socket: 
 
 /** Less than this is read to its end, so that the connection can serve on. */
 const SMALL_BODY_BYTES = 65_536;
+
+/** The page that follows a wake and becomes the app. Its answer is an error's, so that no program takes it for the app's. */
+export function sendWaitingPage(response: ServerResponse, reference: string, progress: WakeProgress, status: number): void {
+  if (response.headersSent || response.destroyed) return;
+  const { html, contentSecurityPolicy } = waitingPage(reference, progress);
+  const retryAfterS = progress.phase === 'failed' ? progress.error.retryAfterS : undefined;
+  response.writeHead(status, {
+    'Content-Type': CONTENT_TYPES.html,
+    'Content-Length': Buffer.byteLength(html),
+    'Content-Security-Policy': contentSecurityPolicy,
+    'Cache-Control': 'no-store',
+    'Retry-After': String(retryAfterS ?? WAITING_RETRY_S),
+    'X-Content-Type-Options': 'nosniff',
+  });
+  response.end(html);
+}
+
+const WAITING_RETRY_S = 2;
 
 function hasMuchToCome(request: IncomingMessage): boolean {
   if (request.complete || !hasBody(request)) return false;

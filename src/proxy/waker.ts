@@ -1,4 +1,5 @@
 import type { Run } from '../instances/run.ts';
+import type { WakeProgress } from '../instances/wake-progress.ts';
 import type { Reference } from '../targets/reference.ts';
 
 /** Where the data path gets its upstreams; `InstanceTable` is it. */
@@ -10,4 +11,10 @@ export interface Waker {
   /** A request failed at this run's address. */
   distrust(run: Run): void;
   readonly isEngineUp: boolean;
+  /** Whether it serves now, as far as is known; false while it sleeps or comes up. */
+  isUp(key: string): boolean;
+  /** Whether its page loads may be shown a waiting page. */
+  waitMode(reference: Reference): 'auto' | 'page' | 'hold';
+  /** Tells each step of its wakes, first where it is now, until the returned function is called. */
+  watch(reference: Reference, listener: (progress: WakeProgress) => void): () => void;
 }

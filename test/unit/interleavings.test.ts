@@ -8,6 +8,7 @@ import { Dispatcher } from '../../src/proxy/dispatcher.ts';
 import { Forwarder } from '../../src/proxy/forwarder.ts';
 import { HostCache } from '../../src/proxy/host-cache.ts';
 import { ProxyServer } from '../../src/proxy/proxy-server.ts';
+import { QuietRules } from '../../src/proxy/quiet.ts';
 import { parseReference } from '../../src/targets/reference.ts';
 import { FakeBackend } from '../fakes/fake-backend.ts';
 import { makeTable } from '../fakes/table-bench.ts';
@@ -129,6 +130,8 @@ async function makeWorld(latencyMs: number) {
     isTrusted: () => false,
     holdTimeoutMs: 10_000,
     refusedGraceMs: 500,
+    pageAfterMs: 1_500,
+    quiet: new QuietRules('off'),
   });
   const server = new ProxyServer({ bind: '127.0.0.1', port: 0, dispatcher, log: silentLog, headerTimeoutMs: 5_000, shutdownTimeoutMs: 1_000 });
   await table.open();

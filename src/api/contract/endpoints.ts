@@ -4,6 +4,7 @@ import { TargetConfig } from '../../targets/target-config.ts';
 import { ContainerState, ListedContainer } from './container-state.ts';
 import { ContainerStats } from './container-stats.ts';
 import { Health } from './health.ts';
+import { PushesNoted, RegistryNotificationBody } from './registry-notification.ts';
 import { MadeToken, NewToken, TokenEntry } from './tokens.ts';
 
 /** What a caller's token must allow: `any` valid one will do, `everything` is admin or `read:*\/*`. */
@@ -85,6 +86,16 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { place: 'platform', method: 'GET', path: '/metrics', scope: 'everything', summary: 'Metrics of this process, in the text format of Prometheus', answers: [{ status: 200, description: 'Every name begins with `pipes_`.', content: { 'text/plain': z.string() } }] },
   { place: 'platform', method: 'GET', path: '/openapi.json', scope: 'none', summary: 'This description', answers: [json(200, 'OpenAPI 3.1.', z.looseObject({ openapi: z.string() }))] },
   { place: 'platform', method: 'GET', path: '/containers', scope: 'any', summary: 'Every container that the token may read, by reference', answers: [json(200, 'Their states, and the memory that each holds.', z.array(ListedContainer))] },
+  {
+    place: 'platform',
+    method: 'POST',
+    path: '/webhooks/registry',
+    scope: 'deploy',
+    summary: "A registry tells of pushes: Docker's registry, Docker Hub or GitHub's",
+    query: { secret: { description: '`WEBHOOK_SECRET`, or a token, for registries that can send no header. GitHub signs the body instead (`X-Hub-Signature-256`)', schema: z.string().optional() } },
+    body: RegistryNotificationBody,
+    answers: [json(202, 'What will be compared with the registry, and replaced where its tag has moved.', PushesNoted)],
+  },
   { place: 'platform', method: 'GET', path: '/tokens', scope: 'admin', summary: 'The tokens there are, without their texts', answers: [json(200, 'By name.', z.array(TokenEntry))] },
   { place: 'platform', method: 'POST', path: '/tokens', scope: 'admin', summary: 'Make a token', body: NewToken, answers: [json(201, 'The token: the only time that its text is shown.', MadeToken)] },
   { place: 'platform', method: 'DELETE', path: '/tokens/:name', scope: 'admin', summary: 'End a token at once', answers: [{ status: 204, description: 'It opens nothing any more.' }], errors: ['not_found'] },

@@ -1,0 +1,109 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PipesError } from '../core/errors.ts';
+import { problemOf } from '../core/problem.ts';
+import type { WakeProgress } from '../instances/wake-progress.ts';
+import type { Reference } from '../targets/reference.ts';
+import { sendError } from './pages.ts';
+import type { Waker } from './waker.ts';
+
+/** Where a target's host tells how its wake goes on. */
+export const WAKE_EVENTS_PATH = '/__proxyapi/wake';
+
+/**
+ * `GET /__proxyapi/wake`: how the wake of a target goes on, as Server-Sent Events (HTML Living Standard, 9.2) for the waiting
+ * page. Starts nothing, and tells nothing that the error answer would not. Ends with `ready` or `failed`.
+ */
+export class WakeEvents {
+  readonly #waker: Waker;
+  #open = 0;
+
+  constructor(waker: Waker) {
+    this.#waker = waker;
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse, reference: Reference): void {
+    if (request.method !== 'GET') {
+      response.setHeader('Allow', 'GET');
+      return sendError(request, response, new PipesError('method_not_allowed', 'The events of a wake can only be read.'));
+    }
+    if (this.#open >= MOST_STREAMS) return sendError(request, response, new PipesError('queue_full', 'Too many are watching wakes; try again in a moment.'));
+    this.#open += 1;
+    response.once('close', () => (this.#open -= 1));
+    new Stream(response, (listener) => this.#waker.watch(reference, listener)).start();
+  }
+}
+
+/** A progress as visitors may see it: one JSON document. */
+export function printProgress(progress: WakeProgress): string {
+  if (progress.phase !== 'failed') return JSON.stringify(progress);
+  const { error } = progress;
+  return JSON.stringify({ phase: 'failed', problem: problemOf(error), retryAfterS: error.retryAfterS ?? null });
+}
+
+/** All targets together; each is a connection that only waits. */
+const MOST_STREAMS = 1_000;
+/** A pull tells of every few kilobytes; eyes need less. */
+const LEAST_GAP_MS = 100;
+/** Proxies on the way cut what is silent, commonly after 60 s. */
+const HEARTBEAT_MS = 15_000;
+/** How soon the browser asks again after the stream broke. */
+const RETRY_MS = 1_000;
+
+/** One client's stream: the newest progress, at most every tenth of a second, and the last one always. */
+class Stream {
+  readonly #response: ServerResponse;
+  readonly #watch: (listener: (progress: WakeProgress) => void) => () => void;
+  #unwatch: () => void = () => undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #gap: NodeJS.Timeout | undefined;
+  #newest: WakeProgress | undefined;
+  #isOver = false;
+
+  constructor(response: ServerResponse, watch: (listener: (progress: WakeProgress) => void) => () => void) {
+    this.#response = response;
+    this.#watch = watch;
+  }
+
+  start(): void {
+    this.#response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no', 'X-Content-Type-Options': 'nosniff' });
+    this.#response.write(`retry: ${RETRY_MS}\n\n`);
+    this.#response.once('close', () => this.#end());
+    this.#heartbeat = setInterval(() => this.#response.write(':\n\n'), HEARTBEAT_MS);
+    const unwatch = this.#watch((progress) => this.#tell(progress));
+    // Being told where it stands may already have been the end.
+    if (this.#isOver) unwatch();
+    else this.#unwatch = unwatch;
+  }
+
+  #tell(progress: WakeProgress): void {
+    if (this.#isOver) return;
+    this.#newest = progress;
+    if (progress.phase === 'ready' || progress.phase === 'failed') {
+      this.#flush();
+      this.#response.end();
+      return this.#end();
+    }
+    if (this.#gap !== undefined) return;
+    this.#flush();
+    this.#gap = setTimeout(() => {
+      this.#gap = undefined;
+      this.#flush();
+    }, LEAST_GAP_MS);
+  }
+
+  #flush(): void {
+    const newest = this.#newest;
+    // Who reads slowly gets the newest when there is room again, not everything that was.
+    if (newest === undefined || (this.#response.writableNeedDrain && newest.phase !== 'ready' && newest.phase !== 'failed')) return;
+    this.#newest = undefined;
+    this.#response.write(`data: ${printProgress(newest)}\n\n`);
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearInterval(this.#heartbeat);
+    clearTimeout(this.#gap);
+    this.#unwatch();
+  }
+}
