@@ -138,7 +138,10 @@ export class Dispatcher {
       this.#logEnd(target, exchange, requestId, startedMs, stats, record, end);
       if (end.kind === 'failed') exchange.refuse(end.error);
     } catch (thrown) {
-      if (thrown === PAGE_SHOWN) return this.#logEnd(target, exchange, requestId, startedMs, stats, record, { kind: 'answered', status: WAITING_STATUS });
+      if (thrown === PAGE_SHOWN) {
+        this.#logEnd(target, exchange, requestId, startedMs, stats, record, { kind: 'answered', status: WAITING_STATUS });
+        return;
+      }
       const error = asPipesError(thrown);
       this.#logEnd(target, exchange, requestId, startedMs, stats, record, { kind: 'failed', error, replayable: false });
       // A failure that another try may mend is shown with the time until then; the page tries again by itself.

@@ -1,4 +1,5 @@
 import type { Problem } from '../core/problem.ts';
+import { escaped } from './escaped.ts';
 
 /** Nothing is loaded and nothing runs; the style is the page's own. */
 export const ERROR_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -36,9 +37,3 @@ const STYLE = [
   'h1{font-size:1.7rem;line-height:1.25;margin:.2rem 0 1rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}',
   'pre{overflow:auto;padding:1rem;border:1px solid var(--line);border-radius:.4rem;font-size:.85rem;white-space:pre-wrap}',
 ].join('');
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);
-}
