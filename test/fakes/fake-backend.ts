@@ -9,7 +9,7 @@ import { printReference, type Reference } from '../../src/targets/reference.ts';
 
 /**
  * What a container does, given in its configuration as `env.BEHAVIOUR`: `serves` (also without one), `exits` (writes three lines,
- * code 3), `unrunnable` (its start is refused), `silent` (runs and never listens).
+ * code 3), `unrunnable` (its start is refused), `silent` (runs and never listens). `env.FAILS_IMAGE`: with the image of that id it `exits`.
  */
 type Behaviour = 'serves' | 'exits' | 'unrunnable' | 'silent';
 
@@ -232,7 +232,8 @@ export class FakeBackend implements Backend {
   }
 
   async #run(container: Container): Promise<void> {
-    const behaviour = (container.spec?.config.env['BEHAVIOUR'] ?? 'serves') as Behaviour;
+    const env = container.spec?.config.env ?? {};
+    const behaviour = env['FAILS_IMAGE'] === container.imageId ? 'exits' : ((env['BEHAVIOUR'] ?? 'serves') as Behaviour);
     if (behaviour === 'unrunnable') throw new PipesError('image_unusable', 'The image names a program that is not in it.');
     const server = createServer((request, response) => {
       const waitMs = Number(/[?&]ms=(\d+)/.exec(request.url ?? '')?.[1] ?? 0);

@@ -20,6 +20,7 @@ export class FakeImages implements ImageSource {
   readonly trueTags = new Map<string, string>();
   /** Ids by image name, where a tag has moved. */
   readonly ids = new Map<string, string>();
+  readonly digests = new Map<string, string>();
   asked = 0;
   /** Layers to tell before the image is there. */
   layers: Parameters<PullListener>[0] = [];
@@ -30,7 +31,7 @@ export class FakeImages implements ImageSource {
     const name = printImageRef(ref);
     if (this.missing.has(name)) throw new PipesError('image_not_found', `There is no ${name}.`);
     if (this.layers.length > 0) listener?.(this.layers);
-    const image = { id: this.ids.get(name) ?? 'sha256:fake', digest: 'sha256:digest', exposedPorts: [80], sizeBytes: 1 };
+    const image = { id: this.ids.get(name) ?? 'sha256:fake', digest: this.digests.get(name) ?? 'sha256:digest', exposedPorts: [80], sizeBytes: 1 };
     return { ref: { ...ref, tag: this.trueTags.get(name) ?? ref.tag }, image };
   }
 }

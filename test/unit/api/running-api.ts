@@ -2,6 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Api } from '../../../src/api/api.ts';
 import type { LocalPlace } from '../../../src/api/api-context.ts';
+import type { TagPush } from '../../../src/api/contract/registry-notification.ts';
 import type { Fault } from '../../../src/api/contract/faults.ts';
 import type { Health } from '../../../src/api/contract/health.ts';
 import { PipesError } from '../../../src/core/errors.ts';
@@ -13,6 +14,7 @@ import { ConfigRights } from '../../../src/security/config-rights.ts';
 import { Credentials } from '../../../src/security/credentials.ts';
 import { Policy } from '../../../src/security/policy.ts';
 import { parseScope } from '../../../src/security/scopes.ts';
+import { WebhookSecret } from '../../../src/security/webhook-secret.ts';
 import type { StoredToken, TokenStore } from '../../../src/security/token-store.ts';
 import { parseHostName } from '../../../src/targets/host-name.ts';
 import { parseReference, printReference, type Reference } from '../../../src/targets/reference.ts';
@@ -108,9 +110,12 @@ export class RunningApi {
   readonly server: http.Server;
   readonly api: Api;
   readonly logged: unknown[] = [];
+  /** `user/repo:tag` of targets that run, and so are refreshed; of those that sleep. */
+  readonly uses: { running: string[]; asleep: string[] } = { running: [], asleep: [] };
+  readonly pushed: string[] = [];
   health: Health = { status: 'ok', reasons: [] };
 
-  constructor(options: { isOpen?: boolean; bodyTimeoutMs?: number; memoryTimeoutMs?: number } = {}) {
+  constructor(options: { isOpen?: boolean; bodyTimeoutMs?: number; memoryTimeoutMs?: number; webhookSecret?: string } = {}) {
     this.credentials = new Credentials({ store: this.store, apiToken: undefined, isOpen: options.isOpen ?? false, nowMs: () => Date.now() });
     const log = Object.assign(Object.create(silentLog) as Log, { error: (entry: unknown) => this.logged.push(entry), warn: (entry: unknown) => this.logged.push(entry) });
     this.api = new Api({
@@ -123,6 +128,8 @@ export class RunningApi {
       output: new InstanceOutput({ control: this.control, backend: this.backend }),
       usage: new InstanceUsage({ backend: this.backend, memoryTimeoutMs: options.memoryTimeoutMs ?? 2000 }),
       metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', render: () => Promise.resolve('pipes_engine_up 1\n') },
+      pushes: { notePush: (push, mayTouch) => this.notePush(push, mayTouch) },
+      webhookSecret: new WebhookSecret(options.webhookSecret),
       log,
       nowMs: () => Date.now(),
       clientOf: (request) => request.socket.remoteAddress ?? '',
@@ -142,6 +149,13 @@ export class RunningApi {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
     await this.backend.close();
+  }
+
+  private notePush({ repository, tag }: TagPush, mayTouch: (reference: Reference) => boolean): { refreshing: string[]; atNextWake: string[] } {
+    const name = `${repository}:${tag}`;
+    this.pushed.push(name);
+    const touched = (names: string[]): string[] => names.filter((each) => each === name && mayTouch(parseReference(each)));
+    return { refreshing: touched(this.uses.running), atNextWake: touched(this.uses.asleep) };
   }
 
   get port(): number {
