@@ -149,12 +149,14 @@ export class InstanceTable implements InstanceControl {
     return this.#watchers.add(key, listener);
   }
 
-  /**
-   * How requests that have to wait for the target are to be treated.
-   * @throws PipesError `image_forbidden`
-   */
+  /** @throws PipesError `image_forbidden` */
+  assertMayRun(reference: Reference): void {
+    this.#options.resolver.resolve(reference);
+  }
+
+  /** How requests that have to wait for the target are to be treated. */
   waitMode(reference: Reference): EffectiveConfig['wait'] {
-    return this.#options.resolver.resolve(this.#byKey.get(printReference(reference))?.reference ?? reference).config.wait;
+    return this.#options.resolver.describe(this.#byKey.get(printReference(reference))?.reference ?? reference).config.wait;
   }
 
   /** True while a container is up for it, though it may have to be looked at before its next use. */

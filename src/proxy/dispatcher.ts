@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts';
 import type { RequestTally } from '../core/request-tally.ts';
 import type { Run } from '../instances/run.ts';
 import type { WakeProgress } from '../instances/wake-progress.ts';
+import type { Reference } from '../targets/reference.ts';
 import { clientOf } from './client-of.ts';
 import { newForwardStats, type ForwardContext, type ForwardStats } from './forward-context.ts';
 import type { ForwardEnd } from './forward.ts';
@@ -74,9 +75,9 @@ export class Dispatcher {
     const refuse = (error: PipesError): void => sendError(request, response, error);
     const host = this.#locate(request, refuse);
     if (host === undefined) return;
-    if (host.kind === 'reference' && pathOf(request.url!) === WAKE_EVENTS_PATH) return this.#wakeEvents.serve(request, response, host.reference);
     const place = placeOf(host, request.url!);
     if (place) {
+      if (place.kind === 'target' && pathOf(request.url!) === WAKE_EVENTS_PATH) return this.#tellWake(request, response, place.reference);
       this.#logLocal(request, response, place);
       return this.#options.local.request(request, response, place);
     }
@@ -108,6 +109,16 @@ export class Dispatcher {
       showPage: undefined,
       isQuiet: false,
     });
+  }
+
+  /** Of a target that may not run nothing is told but that. */
+  #tellWake(request: IncomingMessage, response: ServerResponse, reference: Reference): void {
+    try {
+      this.#options.waker.assertMayRun(reference);
+    } catch (thrown) {
+      return sendError(request, response, asPipesError(thrown));
+    }
+    this.#wakeEvents.serve(request, response, reference);
   }
 
   /** What the request's host names; undefined when it was refused. */
@@ -171,47 +182,64 @@ export class Dispatcher {
       if (run !== before) continue;
       giveUpAtMs ||= performance.now() + this.#options.refusedGraceMs;
       if (performance.now() < giveUpAtMs && this.#options.waker.isEngineUp) continue;
-      run.release();
+      run.release(exchange.isQuiet);
       return this.#options.waker.isEngineUp ? end : { ...end, error: engineAway(end.error) };
     }
   }
 
-  /** Waits for a run; undefined when the client left first. */
+  /** Waits for a run; undefined when the client left first. Throws `PAGE_SHOWN` once the client has the waiting page instead. */
   async #wake(target: Target, exchange: Exchange, record: AccessRecord): Promise<Run | undefined> {
     const { waker, isTrusted, holdTimeoutMs } = this.#options;
+    if (exchange.isQuiet && !waker.isUp(target.key)) throw new PipesError('target_asleep', 'This target sleeps; requests like this one do not wake it (QUIET).', { retryAfterS: QUIET_RETRY_S });
     const startedMs = performance.now();
     const leaving = new AbortController();
-    const leave = (): void => leaving.abort(CLIENT_LEFT);
     const timer = setTimeout(() => leaving.abort(new PipesError('instance_not_ready', 'The target did not come up in time; try again.')), holdTimeoutMs);
-    exchange.gone(leave);
-    if (exchange.isQuiet && !waker.isUp(target.key)) throw new PipesError('target_asleep', 'This target sleeps; requests like this one do not wake it (QUIET).', { retryAfterS: QUIET_RETRY_S });
-    const pageAfterMs = this.#pageAfterMs(target, exchange);
-    const pageTimer = pageAfterMs === undefined ? undefined : setTimeout(() => this.#showWaitingPage(target, exchange, leaving), pageAfterMs);
+    const lease = waker.lease(target.reference, clientOf(exchange.request, isTrusted), leaving.signal).finally(() => clearTimeout(timer));
+    const page = this.#waitingPage(target, exchange, lease);
+    exchange.gone(() => {
+      if (page?.isShown !== true) leaving.abort(CLIENT_LEFT);
+    });
     try {
-      return await waker.lease(target.reference, clientOf(exchange.request, isTrusted), leaving.signal);
+      return await (page === undefined ? lease : Promise.race([lease, page.shown]));
     } catch (thrown) {
       if (thrown === CLIENT_LEFT) return undefined;
       throw thrown;
     } finally {
-      clearTimeout(timer);
-      clearTimeout(pageTimer);
+      clearTimeout(page?.timer);
       record.wakeMs += performance.now() - startedMs;
     }
+  }
+
+  /** Shows the waiting page when it is time. Its request ends there; the wake is seen to its end, and the page follows it. */
+  #waitingPage(target: Target, exchange: Exchange, lease: Promise<Run>): { isShown: boolean; timer: NodeJS.Timeout; shown: Promise<never> } | undefined {
+    const afterMs = this.#pageAfterMs(target, exchange);
+    if (afterMs === undefined) return undefined;
+    let show: () => void = () => undefined;
+    const shown = new Promise<never>((_resolve, reject) => (show = () => reject(PAGE_SHOWN)));
+    const timer = setTimeout(() => {
+      page.isShown = true;
+      exchange.showPage!(this.#progressOf(target), WAITING_STATUS);
+      void lease.then((run) => run.release(), () => undefined);
+      show();
+    }, afterMs);
+    const page = { isShown: false, timer, shown };
+    return page;
   }
 
   /** After how long this request would rather see the waiting page; undefined: never. */
   #pageAfterMs(target: Target, exchange: Exchange): number | undefined {
     if (exchange.showPage === undefined || !isPageLoad(exchange.request)) return undefined;
-    const mode = this.#options.waker.waitMode(target.reference);
-    return mode === 'hold' ? undefined : mode === 'page' ? 0 : this.#options.pageAfterMs;
+    const { waker, pageAfterMs } = this.#options;
+    const mode = waker.waitMode(target.reference);
+    if (mode === 'hold') return undefined;
+    // What is up only has to be looked at, which is over before a page would be drawn.
+    return mode === 'page' && !waker.isUp(target.key) ? 0 : pageAfterMs;
   }
 
-  /** The request ends here; the wake goes on, and the page follows it. */
-  #showWaitingPage(target: Target, exchange: Exchange, leaving: AbortController): void {
+  #progressOf(target: Target): WakeProgress {
     let progress: WakeProgress = { phase: 'asleep' };
     this.#options.waker.watch(target.reference, (now) => (progress = now))();
-    exchange.showPage!(progress, WAITING_STATUS);
-    leaving.abort(PAGE_SHOWN);
+    return progress;
   }
 
   #logEnd(target: Target, { request, isUpgrade }: Exchange, id: string, startedMs: number, stats: ForwardStats, record: AccessRecord, end: ForwardEnd): void {

@@ -13,6 +13,8 @@ export interface Waker {
   readonly isEngineUp: boolean;
   /** Whether it serves now, as far as is known; false while it sleeps or comes up. */
   isUp(key: string): boolean;
+  /** @throws PipesError `image_forbidden` */
+  assertMayRun(reference: Reference): void;
   /** Whether its page loads may be shown a waiting page. */
   waitMode(reference: Reference): 'auto' | 'page' | 'hold';
   /** Tells each step of its wakes, first where it is now, until the returned function is called. */
