@@ -13,8 +13,10 @@ const viewOf = ${source(waitingView)};
 const ASLEEP_MS = 5000, LOST_MS = 3000, LISTEN_AGAIN_MS = 10000, SILENT_MS = 10000, MOST_REFUSALS = 3;
 const at = (id) => document.getElementById(id);
 const page = at('page'), name = at('name').textContent, steps = [...at('steps').children], nowMs = () => performance.now();
-let message = { phase: page.dataset.phase }, stream, hasLeft = false, heard = 0, refusals = 0, most = 0;
-let dueAtMs = page.dataset.retry ? nowMs() + page.dataset.retry * 1000 : Infinity, listenAtMs = Infinity, lostAtMs = Infinity;
+const waitOf = ({ phase, retryAfterS }) => phase === 'failed' ? (retryAfterS ?? 5) * 1000 : phase === 'asleep' ? ASLEEP_MS : Infinity;
+const shownAtMs = nowMs();
+let message = JSON.parse(page.dataset.message), stream, hasLeft = false, heard = 0, refusals = 0, most = 0;
+let dueAtMs = shownAtMs + waitOf(message), listenAtMs = Infinity, lostAtMs = Infinity;
 
 const leave = () => {
   if (hasLeft) return;
@@ -63,9 +65,8 @@ const hear = (told) => {
   const before = message.phase;
   heard += 1;
   refusals = 0;
-  const inMs = told.phase === 'failed' ? (told.retryAfterS ?? 5) * 1000 : told.phase === 'asleep' ? ASLEEP_MS : Infinity;
   const isSame = before === told.phase || (before === 'failed' && told.phase === 'asleep');
-  dueAtMs = isSame ? Math.min(dueAtMs, nowMs() + inMs) : nowMs() + inMs;
+  dueAtMs = Math.min(isSame ? dueAtMs : Infinity, nowMs() + waitOf(told));
   // Asleep after a failure: it may be tried again at any time, and why it failed is worth reading until then.
   if (before !== 'failed' || told.phase !== 'asleep') message = told;
   draw();
@@ -96,7 +97,7 @@ const tick = () => {
   if (hasLeft) return;
   if (message.phase === 'failed' || lostAtMs !== Infinity) draw();
   if (nowMs() >= listenAtMs) listen();
-  const isSilent = heard === 0 && lostAtMs === Infinity && nowMs() > SILENT_MS;
+  const isSilent = heard === 0 && lostAtMs === Infinity && nowMs() - shownAtMs > SILENT_MS;
   if ((nowMs() >= dueAtMs || isSilent) && !document.hidden) leave();
 };
 listen();

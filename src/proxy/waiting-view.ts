@@ -49,7 +49,7 @@ export function waitingView(message: WakeMessage): WaitingView {
     case 'probing':
       return working('Almost there', 'It runs. Waiting until it answers.', 2);
     case 'ready':
-      return { ...working('Ready', 'Opening it now.', 3), tab: 'Ready' };
+      return working('Ready', 'Opening it now.', 3);
     case 'failed': {
       const { title, detail, code } = message.problem;
       const seconds = Math.ceil(message.retryAfterS ?? 5);
