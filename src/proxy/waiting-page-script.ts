@@ -4,106 +4,91 @@ import { waitingView } from './waiting-view.ts';
  * The waiting page's script, the same for every page, so that its hash can stand in the policy. What changes is in the document.
  *
  * It draws what `GET /__proxyapi/wake` tells, and reloads once: when the target is ready, when it is time for another try, or
- * when it has slept for a while, since only a page load wakes it. A page that nobody looks at tries nothing again until it is
- * looked at; and it never reloads while pipes cannot be reached, for the browser's own error page would stay for good.
+ * when it has slept for 5 s, since only a page load wakes it. A page that nobody looks at tries nothing again until it is looked
+ * at; and it never reloads while pipes cannot be reached, for the browser's own error page would stay for good.
+ *
+ * - `due`, `listenAt`, `lostAt`: when to reload, when to open the stream again, since when it is broken; Infinity for never.
+ * - A failure ends the stream, which is asked again every 10 s: somebody may have mended it. `asleep` after a failure says so;
+ *   why it failed is worth reading until the next try.
+ * - A stream that is refused (closed: the browser gives up by itself) three times in a row makes it reload: the answer to that
+ *   says why. So does one that says nothing in 10 s, as behind a proxy that buffers.
+ * - Ready before anything else was told: the reload waits half a second, which bounds how often page and stream can disagree.
  */
-export const WAITING_SCRIPT = `(() => {
-'use strict';
-const viewOf = ${source(waitingView)};
-const ASLEEP_MS = 5000, LOST_MS = 3000, LISTEN_AGAIN_MS = 10000, SILENT_MS = 10000, MOST_REFUSALS = 3;
-const at = (id) => document.getElementById(id);
-const page = at('page'), name = at('name').textContent, steps = [...at('steps').children], nowMs = () => performance.now();
-const waitOf = ({ phase, retryAfterS }) => phase === 'failed' ? (retryAfterS ?? 5) * 1000 : phase === 'asleep' ? ASLEEP_MS : Infinity;
-const shownAtMs = nowMs();
-let message = JSON.parse(page.dataset.message), stream, hasLeft = false, heard = 0, refusals = 0, most = 0;
-let dueAtMs = shownAtMs + waitOf(message), listenAtMs = Infinity, lostAtMs = Infinity;
-
-const leave = () => {
-  if (hasLeft) return;
-  hasLeft = true;
-  stream.close();
-  location.reload();
-};
-const say = (id, text) => {
-  if (at(id).textContent !== text) at(id).textContent = text;
-};
-const drawPull = ({ fraction, bytes, layers }) => {
-  const bar = at('bar'), list = at('layers');
-  if (fraction === null) bar.removeAttribute('value');
-  else bar.value = most = Math.max(most, fraction);
-  say('bytes', bytes);
-  while (list.children.length > layers.length) list.lastChild.remove();
-  layers.forEach(({ id, text, fraction: part }, index) => {
-    const row = list.children[index] ?? list.appendChild(at('row').content.firstElementChild.cloneNode(true));
-    const [label, meter, state] = row.children;
-    if (label.textContent !== id) label.textContent = id;
-    if (state.textContent !== text) state.textContent = text;
-    meter.value = part;
-  });
-};
-const draw = () => {
-  const isLost = nowMs() - lostAtMs > LOST_MS;
-  const left = message.phase === 'failed' ? { retryAfterS: Math.max(0, Math.ceil((dueAtMs - nowMs()) / 1000)) } : {};
-  const view = viewOf({ ...message, ...left });
-  document.title = view.tab + ' · ' + name;
-  page.dataset.phase = message.phase;
-  say('status', isLost ? 'Connection lost' : view.status);
-  say('detail', isLost ? 'Trying to reach pipes again.' : view.detail);
-  say('countdown', isLost ? '' : view.countdown);
-  steps.forEach((step, index) => {
-    const state = view.steps[index];
-    if (step.dataset.state === state) return;
-    step.dataset.state = state;
-    step.lastChild.textContent = state === 'done' || state === 'failed' ? ', ' + state : '';
-    if (state === 'now') step.setAttribute('aria-current', 'step');
-    else step.removeAttribute('aria-current');
-  });
-  at('pull').hidden = !view.pull;
-  if (view.pull) drawPull(view.pull);
-};
-const hear = (told) => {
-  const before = message.phase;
-  heard += 1;
-  refusals = 0;
-  const isSame = before === told.phase || (before === 'failed' && told.phase === 'asleep');
-  dueAtMs = Math.min(isSame ? dueAtMs : Infinity, nowMs() + waitOf(told));
-  // Asleep after a failure: it may be tried again at any time, and why it failed is worth reading until then.
-  if (before !== 'failed' || told.phase !== 'asleep') message = told;
-  draw();
-  if (told.phase === 'failed') {
-    stream.close();
-    listenAtMs = nowMs() + LISTEN_AGAIN_MS;
-  }
-  // Ready before anything was seen: if the page load and the stream disagree, this bounds how often.
-  if (told.phase === 'ready') setTimeout(leave, heard === 1 ? 500 : 0);
-};
-const listen = () => {
-  listenAtMs = Infinity;
-  stream = new EventSource('/__proxyapi/wake');
-  stream.onopen = () => {
-    lostAtMs = Infinity;
-  };
-  stream.onmessage = (event) => hear(JSON.parse(event.data));
-  stream.onerror = () => {
-    if (lostAtMs === Infinity) lostAtMs = nowMs();
-    if (stream.readyState !== EventSource.CLOSED) return;
-    // Answered with something that is no stream; a page load gets the answer that says why.
-    refusals += 1;
-    if (refusals > MOST_REFUSALS) dueAtMs = nowMs();
-    else listenAtMs = nowMs() + LOST_MS;
-  };
-};
-const tick = () => {
-  if (hasLeft) return;
-  if (message.phase === 'failed' || lostAtMs !== Infinity) draw();
-  if (nowMs() >= listenAtMs) listen();
-  const isSilent = heard === 0 && lostAtMs === Infinity && nowMs() - shownAtMs > SILENT_MS;
-  if ((nowMs() >= dueAtMs || isSilent) && !document.hidden) leave();
-};
-listen();
-setInterval(tick, 500);
-document.addEventListener('visibilitychange', tick);
-})();`;
+export const WAITING_SCRIPT = `(()=>{'use strict'
+const viewOf=${source(waitingView)}
+const at=id=>document.getElementById(id),say=(id,text)=>at(id).textContent===text||(at(id).textContent=text)
+const page=at('page'),now=()=>performance.now(),start=now()
+const patience=({phase,retryAfterS})=>phase==='failed'?(retryAfterS??5)*1e3:phase==='asleep'?5e3:Infinity
+let message=JSON.parse(at('message').text),due=start+patience(message),listenAt=Infinity,lostAt=Infinity,heard=0,refused=0,most=0,stream
+function leave(){
+if(!stream)return
+stream.close()
+stream=null
+location.reload()
+}
+function draw(){
+const isLost=now()-lostAt>3e3,failed=message.phase==='failed'
+const view=viewOf(failed?{...message,retryAfterS:Math.max(0,(due-now())/1e3)}:message),{step,pull}=view
+document.title=view.tab+' · '+at('name').textContent
+page.dataset.phase=message.phase
+say('status',isLost?'Connection lost':view.status)
+say('detail',isLost?'Trying to reach pipes again.':view.detail)
+say('countdown',isLost?'':view.countdown);
+[...at('steps').children].forEach((item,index)=>{
+const state=index<step?'done':index>step?'todo':failed?'failed':'now'
+if(item.dataset.state===state)return
+item.dataset.state=state
+item.lastChild.textContent=state==='done'||state==='failed'?', '+state:''
+state==='now'?item.setAttribute('aria-current','step'):item.removeAttribute('aria-current')
+})
+at('pull').hidden=!pull
+if(!pull)return
+if(pull.fraction!==null)at('bar').value=most=Math.max(most,pull.fraction)
+say('bytes',pull.bytes)
+at('layers').replaceChildren(...pull.layers.map(({id,text,fraction})=>{
+const row=at('row').content.firstChild.cloneNode(true),[name,bar,state]=row.children
+name.textContent=id
+bar.value=fraction
+state.textContent=text
+return row
+}))
+}
+function hear(told){
+const before=message.phase,{phase}=told,isNewsless=before==='failed'&&phase==='asleep'
+due=Math.min(before===phase||isNewsless?due:Infinity,now()+patience(told))
+if(!isNewsless)message=told
+heard++
+refused=0
+draw()
+if(phase==='failed'){
+stream.close()
+listenAt=now()+1e4
+}
+if(phase==='ready')setTimeout(leave,heard>1?0:500)
+}
+function listen(){
+listenAt=Infinity
+stream=new EventSource('/__proxyapi/wake')
+stream.onopen=()=>lostAt=Infinity
+stream.onmessage=event=>hear(JSON.parse(event.data))
+stream.onerror=()=>{
+lostAt=Math.min(lostAt,now())
+if(stream.readyState!==2)return
+if(++refused>3)due=now()
+else listenAt=now()+3e3
+}
+}
+function tick(){
+if(!stream)return
+if(message.phase==='failed'||lostAt<Infinity)draw()
+if(now()>listenAt)listen()
+if(!heard&&lostAt===Infinity&&now()-start>1e4)due=now()
+if(now()>=due&&!document.hidden)leave()
+}
+listen()
+setInterval(tick,500)
+document.addEventListener('visibilitychange',tick)
+})()`;
 
 /** Its text, without the indentation that only readers need. */
 function source(self: (...given: never[]) => unknown): string {

@@ -3,7 +3,7 @@ import type { WakeProgress } from '../instances/wake-progress.ts';
 import { escaped } from './escaped.ts';
 import { WAITING_SCRIPT } from './waiting-page-script.ts';
 import { WAITING_STYLE } from './waiting-page-style.ts';
-import { waitingView, type PullView, type StepState } from './waiting-view.ts';
+import { waitingView, type PullView } from './waiting-view.ts';
 import { wakeMessage } from './wake-message.ts';
 
 /**
@@ -19,7 +19,7 @@ export function waitingPage(reference: string, progress: WakeProgress): { readon
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="robots" content="noindex">
 <title>${escaped(`${view.tab} · ${reference}`)}</title>
 <link rel="icon" href="${ICON}">
@@ -27,14 +27,14 @@ export function waitingPage(reference: string, progress: WakeProgress): { readon
 <style>${WAITING_STYLE}</style>
 </head>
 <body>
-<main id="page" data-phase="${message.phase}" data-message="${escaped(JSON.stringify(message))}">
+<main id="page" data-phase="${message.phase}">
 <div class="card">
 <h1 id="name">${escaped(reference)}</h1>
 <div role="status" aria-live="polite"><p id="status">${escaped(view.status)}</p><p id="detail">${escaped(view.detail)}</p></div>
-<ol id="steps" aria-label="Steps">${view.steps.map((state, index) => step(STEPS[index]!, state)).join('')}</ol>
+<ol id="steps" aria-label="Steps">${STEPS.map((name, index) => step(name, stateOf(index, view.step, message.phase))).join('')}</ol>
 <section id="pull" aria-label="Image"${view.pull ? '' : ' hidden'}>
 <div class="total"><label for="bar">Download</label><span id="bytes">${escaped(view.pull?.bytes ?? '')}</span></div>
-<progress id="bar"${view.pull === undefined || view.pull.fraction === null ? '' : ` value="${view.pull.fraction}"`}></progress>
+<progress id="bar"${typeof view.pull?.fraction === 'number' ? ` value="${rounded(view.pull.fraction)}"` : ''}></progress>
 <ul id="layers" aria-label="Layers" tabindex="0">${(view.pull?.layers ?? []).map(layerRow).join('')}</ul>
 </section>
 <p id="countdown">${escaped(view.countdown)}</p>
@@ -42,6 +42,7 @@ export function waitingPage(reference: string, progress: WakeProgress): { readon
 <p class="foot">This page turns into the app by itself · pipes</p>
 </main>
 <template id="row">${layerRow({ id: '', text: '', fraction: 0 })}</template>
+<script type="application/json" id="message">${JSON.stringify(message).replaceAll('<', '\\u003c')}</script>
 <script>${WAITING_SCRIPT}</script>
 </body>
 </html>
@@ -71,11 +72,20 @@ function hashOf(text: string): string {
   return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }
 
-function step(name: string, state: StepState): string {
+function stateOf(index: number, current: number, phase: WakeProgress['phase']): 'done' | 'now' | 'failed' | 'todo' {
+  return index < current ? 'done' : index > current ? 'todo' : phase === 'failed' ? 'failed' : 'now';
+}
+
+function step(name: string, state: ReturnType<typeof stateOf>): string {
   const ending = state === 'done' || state === 'failed' ? `, ${state}` : '';
   return `<li data-state="${state}"${state === 'now' ? ' aria-current="step"' : ''}>${name}<span class="unseen">${ending}</span></li>`;
 }
 
+/** Its bar says nothing that its text does not. */
 function layerRow({ id, text, fraction }: PullView['layers'][number]): string {
-  return `<li><code>${escaped(id)}</code><progress aria-hidden="true" value="${fraction}"></progress><span>${escaped(text)}</span></li>`;
+  return `<li><code>${escaped(id)}</code><progress aria-hidden="true" value="${rounded(fraction)}"></progress><span>${escaped(text)}</span></li>`;
+}
+
+function rounded(fraction: number): number {
+  return Math.round(fraction * 1000) / 1000;
 }

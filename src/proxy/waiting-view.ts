@@ -1,7 +1,5 @@
 import type { WakeMessage } from './wake-message.ts';
 
-export type StepState = 'todo' | 'now' | 'done' | 'failed';
-
 /** What the waiting page says at one moment; an empty text is not shown. */
 export interface WaitingView {
   /** For the tab, before the reference. */
@@ -10,9 +8,9 @@ export interface WaitingView {
   readonly detail: string;
   /** When it is tried again. */
   readonly countdown: string;
-  /** Of the image, the container, the answer. */
-  readonly steps: readonly StepState[];
-  readonly pull: PullView | undefined;
+  /** Which step is under way, or failed: 0 the image, 1 the container, 2 its answer; 3 when all are done. */
+  readonly step: number;
+  readonly pull: PullView | null;
 }
 
 export interface PullView {
@@ -30,55 +28,43 @@ export interface PullView {
  * there before counts nothing.
  */
 export function waitingView(message: WakeMessage): WaitingView {
-  const size = (bytes: number): string => (bytes < 999_500 ? `${Math.round(bytes / 1000)} kB` : bytes < 999_500_000 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`);
-  const duration = (seconds: number): string => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min${seconds % 60 === 0 ? '' : ` ${seconds % 60} s`}`);
-  const stepsTo = (current: number, state: StepState): StepState[] => [0, 1, 2].map((step) => (step < current ? 'done' : step === current ? state : 'todo'));
-  const working = (status: string, detail: string, current: number): WaitingView => ({ tab: status, status, detail, countdown: '', steps: stepsTo(current, 'now'), pull: undefined });
-
+  const view = (step: number, status: string, detail = '', more?: Partial<WaitingView>): WaitingView => ({ tab: status, status, detail, countdown: '', step, pull: null, ...more });
   switch (message.phase) {
     case 'asleep':
-      return working('Waking up', '', 0);
-    case 'queued': {
-      const before = message.ahead === 1 ? 'One other starts first.' : `${message.ahead} others start first.`;
-      return working('Waiting in line', message.ahead > 0 ? before : 'It is next.', 1);
-    }
+      return view(0, 'Waking up');
+    case 'queued':
+      return view(1, 'Waiting in line', message.ahead > 1 ? `${message.ahead} others start first.` : message.ahead === 1 ? 'One other starts first.' : 'It is next.');
     case 'creating':
-      return working('Making the container', '', 1);
+      return view(1, 'Making the container');
     case 'starting':
-      return working('Starting the container', '', 1);
+      return view(1, 'Starting the container');
     case 'probing':
-      return working('Almost there', 'It runs. Waiting until it answers.', 2);
+      return view(2, 'Almost there', 'It runs. Waiting until it answers.');
     case 'ready':
-      return working('Ready', 'Opening it now.', 3);
+      return view(3, 'Ready', 'Opening it now.');
     case 'failed': {
       const { title, detail, code } = message.problem;
-      const seconds = Math.ceil(message.retryAfterS ?? 5);
-      const step = /^(image|registry|pull|tag)_/.test(code) ? 0 : code === 'instance_not_ready' ? 2 : 1;
-      const countdown = seconds > 0 ? `Next try in ${duration(seconds)}` : 'Trying again';
-      return { tab: 'Failed', status: title, detail, countdown, steps: stepsTo(step, 'failed'), pull: undefined };
+      const leftS = Math.ceil(message.retryAfterS ?? 5);
+      const left = leftS < 60 ? `${leftS} s` : `${Math.floor(leftS / 60)} min ${leftS % 60} s`;
+      return view(/^(image|registry|pull|tag)_/.test(code) ? 0 : code === 'instance_not_ready' ? 2 : 1, title, detail, { tab: 'Failed', countdown: leftS > 0 ? `Next try in ${left}` : 'Trying again' });
     }
     case 'pulling': {
-      const { layers } = message;
-      const shares = layers.map(({ phase, doneBytes, totalBytes }) => {
-        const total = totalBytes ?? 0;
-        const done = phase === 'done' || phase === 'extracting' ? total : Math.min(doneBytes, total);
-        return { total, done, isUnknown: total === 0 && phase !== 'done' && phase !== 'extracting' };
+      const size = (done: number, total = done): string => {
+        const [unit, bytes, digits] = total < 1e6 ? ['kB', 1e3, 0] as const : total < 1e9 ? ['MB', 1e6, 1] as const : ['GB', 1e9, 2] as const;
+        return `${(done / bytes).toFixed(digits)} ${total === done ? '' : `of ${(total / bytes).toFixed(digits)} `}${unit}`;
+      };
+      let [done, total, known, unknown, coming] = [0, 0, 0, 0, 0];
+      const layers = message.layers.map(({ id, phase, doneBytes, totalBytes }) => {
+        const isHere = phase === 'done' || phase === 'extracting';
+        const bytes = isHere ? (totalBytes ?? 0) : doneBytes;
+        if (!isHere) coming += 1;
+        if (totalBytes) [done, total, known] = [done + bytes, total + totalBytes, known + 1];
+        else if (!isHere) unknown += 1;
+        return { id: id.slice(0, 12), text: phase === 'downloading' ? size(bytes, totalBytes ?? bytes) : phase === 'extracting' ? 'unpacking' : phase, fraction: isHere ? 1 : totalBytes ? bytes / totalBytes : 0 };
       });
-      const total = shares.reduce((sum, share) => sum + share.total, 0);
-      const done = shares.reduce((sum, share) => sum + share.done, 0);
-      const unknown = shares.filter((share) => share.isUnknown).length;
-      const known = shares.filter((share) => share.total > 0).length;
-      const isHere = layers.length > 0 && layers.every(({ phase }) => phase === 'done' || phase === 'extracting');
-      const fraction = isHere ? 1 : known > 0 ? done / (total + (unknown * total) / known) : null;
-      const rows = layers.map(({ id, phase, doneBytes, totalBytes }, index) => {
-        const share = shares[index]!;
-        const received = totalBytes ? `${size(share.done)} of ${size(totalBytes)}` : size(doneBytes);
-        const text = phase === 'downloading' ? received : phase === 'extracting' ? 'unpacking' : phase;
-        return { id: id.slice(0, 12), text, fraction: phase === 'done' || phase === 'extracting' ? 1 : share.total > 0 ? share.done / share.total : 0 };
-      });
-      const bytes = isHere ? 'Unpacking' : known === 0 ? '' : unknown > 0 ? size(done) : `${size(done)} of ${size(total)}`;
-      const view = working('Getting the image', '', 0);
-      return { ...view, tab: fraction === null ? view.tab : `${Math.floor(fraction * 100)}% ${view.tab}`, pull: { fraction, bytes, layers: rows } };
+      const fraction = known > 0 ? done / (total + (unknown * total) / known) : layers.length > 0 && coming === 0 ? 1 : null;
+      const bytes = fraction === null ? '' : coming === 0 ? 'unpacking' : size(done, unknown > 0 ? done : total);
+      return view(0, 'Getting the image', '', { tab: `${fraction === null ? '' : `${Math.floor(fraction * 100)}% `}Getting the image`, pull: { fraction, bytes, layers } });
     }
   }
 }
