@@ -30,6 +30,23 @@ export class ApiClient {
     return await this.#ask({ method: 'POST', host, path: `/__proxyapi/container/${command}`, answer: ContainerState, timeoutMs: WORK_TIMEOUT_MS });
   }
 
+  /**
+   * What a container writes, given to `write` as it comes.
+   * @param follow goes on until the container ends, which may be never
+   */
+  async logs(reference: Reference, { follow, tail }: { readonly follow: boolean; readonly tail: string | undefined }, write: (text: string) => void): Promise<void> {
+    const query = new URLSearchParams({ follow: String(follow), ...(tail === undefined ? {} : { tail }) });
+    const ask = { method: 'GET', host: this.#hostOf(reference), path: `/__proxyapi/container/logs?${query.toString()}`, answer: z.undefined(), accept: 'text/plain' };
+    const response = await this.#open(ask);
+    if ((response.statusCode ?? 0) >= 400) throw this.#refused(response.statusCode ?? 0, parse(await readText(response)));
+    response.setEncoding('utf8');
+    try {
+      for await (const text of response) write(text as string);
+    } catch (error) {
+      throw new CliError(`The output broke off: ${(error as Error).message}. Ask again; --tail bounds how much comes.`);
+    }
+  }
+
   async tokens(): Promise<TokenEntry[]> {
     return await this.#ask({ method: 'GET', path: '/__proxyapi/tokens', answer: z.array(TokenEntry) });
   }
@@ -67,7 +84,17 @@ export class ApiClient {
     return new CliError([`${detail} (${code})`, ...details, ...(next === undefined ? [] : [next])].join('\n'));
   }
 
-  #send(ask: Ask): Promise<{ status: number; text: string }> {
+  async #send(ask: Ask): Promise<{ status: number; text: string }> {
+    const response = await this.#open(ask);
+    try {
+      return { status: response.statusCode ?? 0, text: await readText(response) };
+    } catch (error) {
+      throw this.#unreachable(error as Error, ask.timeoutMs ?? TIMEOUT_MS);
+    }
+  }
+
+  /** Resolves with the head of the answer. The deadline covers the body too, unless the answer is one that may go on for ever. */
+  #open(ask: Ask): Promise<http.IncomingMessage> {
     const { url } = this.#address;
     const hostname = ask.host ?? url.hostname;
     const timeoutMs = ask.timeoutMs ?? TIMEOUT_MS;
@@ -83,19 +110,14 @@ export class ApiClient {
           ...(url.protocol === 'https:' && { servername: hostname }),
           headers: {
             Host: url.port === '' ? hostname : `${hostname}:${url.port}`,
-            Accept: 'application/json',
+            Accept: ask.accept ?? 'application/json',
             ...(this.#token !== undefined && { Authorization: `Bearer ${this.#token}` }),
             ...(body !== undefined && { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }),
           },
           agent: false,
-          signal: AbortSignal.timeout(timeoutMs),
+          ...(ask.accept === undefined && { signal: AbortSignal.timeout(timeoutMs) }),
         },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
-          response.on('error', (error) => reject(this.#unreachable(error, timeoutMs)));
-        },
+        resolve,
       );
       request.on('error', (error) => reject(this.#unreachable(error, timeoutMs)));
       request.end(body);
@@ -117,6 +139,8 @@ interface Ask<Schema extends z.ZodType = z.ZodType> {
   readonly host?: string;
   readonly path: string;
   readonly body?: unknown;
+  /** Set for an answer that is read as it comes, however long that takes. */
+  readonly accept?: string;
   readonly answer: Schema;
   readonly timeoutMs?: number;
 }
@@ -130,6 +154,12 @@ const UNAUTHORIZED = {
   missing: 'Set PIPES_TOKEN to a token of this pipes; the first start printed one, and "pipes tokens add" makes more.',
   wrong: 'The token in PIPES_TOKEN is not known there, or has expired.',
 };
+
+async function readText(response: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
 
 function isLocalhost(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost');

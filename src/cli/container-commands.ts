@@ -4,7 +4,7 @@ import type { ContainerCommand } from './api-client.ts';
 import type { CliContext } from './cli-context.ts';
 import { tableLines } from './output.ts';
 
-/** `pipes ls`, and `pipes start|stop|restart <ref>`, which return once it is done. */
+/** `pipes ls`, `pipes logs <ref>`, and `pipes start|stop|restart <ref>`, which return once it is done. */
 export function addContainerCommands(program: Command, context: CliContext): void {
   program
     .command('ls')
@@ -13,6 +13,16 @@ export function addContainerCommands(program: Command, context: CliContext): voi
       const states = await context.client().containers();
       const rows = states.map(({ reference, state, inFlight, lastUsedAt, error }) => [reference, state, String(inFlight), lastUsedAt ?? '-', error?.code ?? '']);
       context.output().show(states, () => tableLines([['REFERENCE', 'STATE', 'OPEN', 'LAST USED', 'ERROR'], ...rows]));
+    });
+
+  program
+    .command('logs <reference>')
+    .description('print what a container writes')
+    .option('-f, --follow', 'go on until the container ends')
+    .option('-n, --tail <lines>', 'only the last lines that there are now')
+    .action(async (text: string, options: { follow?: boolean; tail?: string }) => {
+      const output = context.output();
+      await context.client().logs(parseReference(text), { follow: options.follow === true, tail: options.tail }, (lines) => output.stream(lines));
     });
 
   const describe: Readonly<Record<ContainerCommand, string>> = {

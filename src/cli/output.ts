@@ -7,10 +7,19 @@ export interface TextSink {
 export class Output {
   readonly #stdout: TextSink;
   readonly #asJson: boolean;
+  #rest = '';
 
   constructor(stdout: TextSink, asJson: boolean) {
     this.#stdout = stdout;
     this.#asJson = asJson;
+  }
+
+  /** Text as it comes; with `--json` each line is one JSON string. */
+  stream(text: string): void {
+    if (!this.#asJson) return void this.#stdout.write(text);
+    const lines = `${this.#rest}${text}`.split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) this.#stdout.write(`${JSON.stringify(line)}\n`);
   }
 
   show(document: unknown, lines: () => readonly string[]): void {

@@ -3,6 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from '../../../src/cli/cli.ts';
 import { PipesError } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/targets/reference.ts';
+import { specOf } from '../../fakes/specs.ts';
+import { until } from '../../lab/until.ts';
 import { RunningApi } from '../api/running-api.ts';
 
 async function run(argv: string, env: Record<string, string> = {}): Promise<{ code: number; out: string; err: string }> {
@@ -43,7 +46,7 @@ describe('pipes url', () => {
 
 describe('help and mistakes', () => {
   it('has a help for everything', async () => {
-    for (const argv of ['--help', 'url --help', 'ls --help', 'start --help', 'tokens --help', 'tokens add --help']) {
+    for (const argv of ['--help', 'url --help', 'ls --help', 'start --help', 'logs --help', 'tokens --help', 'tokens add --help']) {
       const { code, out } = await run(argv);
       expect(code).toBe(0);
       expect(out).toContain('Usage: pipes');
@@ -101,6 +104,22 @@ describe('commands that ask a pipes', () => {
     api.control.instances.set('alice/web:main', { state: 'paused', inFlight: 1 });
     expect((await run('ls', env)).out).toMatch(/^REFERENCE +STATE +OPEN +LAST USED +ERROR\nalice\/web:main +paused +1 +-\n$/);
     expect(JSON.parse((await run('ls --json', env)).out)).toMatchObject([{ reference: 'alice/web:main' }]);
+  });
+
+  it('logs prints what a container writes, follows it to its end, and says when there is none', async () => {
+    const id = await api.backend.create(specOf(parseReference('alice/web'), {}));
+    await api.backend.start(id);
+    api.control.instances.set('alice/web:latest', { state: 'running', containerId: id });
+    for (const line of ['one', 'two "2"', 'three']) api.backend.print(id, line);
+    expect(await run('logs alice/web', env)).toEqual({ code: 0, out: 'one\ntwo "2"\nthree\n', err: '' });
+    expect(await run('logs alice/web --tail 2 --json', env)).toMatchObject({ out: '"two \\"2\\""\n"three"\n' });
+    const following = run('logs alice/web -f -n 1', env);
+    await until('it is followed', () => api.backend.followers(id) > 0);
+    api.backend.print(id, 'four');
+    api.backend.kill(id);
+    expect(await following).toEqual({ code: 0, out: 'three\nfour\n', err: '' });
+    expect(await run('logs alice/none', env)).toMatchObject({ code: 1, out: '', err: expect.stringContaining('not_found') as string });
+    expect(await run('logs alice/web -n many', env)).toMatchObject({ code: 1, err: expect.stringContaining('tail') as string });
   });
 
   it('says what to do without a token, and with a wrong one', async () => {
