@@ -25,7 +25,7 @@ export interface PullView {
  * function (`waiting-page-script.ts`), so it uses nothing but its argument and the language, and says what it does out here.
  *
  * The bar counts bytes. A layer whose size is not known yet counts as large as the known ones are on average; one that was
- * there before counts nothing.
+ * there before counts nothing. Such are named first, so while nothing else was named nothing is known.
  */
 export function waitingView(message: WakeMessage): WaitingView {
   const view = (step: number, status: string, detail = '', more?: Partial<WaitingView>): WaitingView => ({ tab: status, status, detail, countdown: '', step, pull: null, ...more });
@@ -62,7 +62,7 @@ export function waitingView(message: WakeMessage): WaitingView {
         else if (!isHere) unknown += 1;
         return { id: id.slice(0, 12), text: phase === 'downloading' ? size(bytes, totalBytes ?? bytes) : phase === 'extracting' ? 'unpacking' : phase, fraction: isHere ? 1 : totalBytes ? bytes / totalBytes : 0 };
       });
-      const fraction = known > 0 ? done / (total + (unknown * total) / known) : layers.length > 0 && coming === 0 ? 1 : null;
+      const fraction = known > 0 ? done / (total + (unknown * total) / known) : null;
       const bytes = fraction === null ? '' : coming === 0 ? 'unpacking' : size(done, unknown > 0 ? done : total);
       return view(0, 'Getting the image', '', { tab: `${fraction === null ? '' : `${Math.floor(fraction * 100)}% `}Getting the image`, pull: { fraction, bytes, layers } });
     }
