@@ -199,10 +199,11 @@ export class Pipes {
         engineCalls: () => engine.callCount,
       }),
       pushes: {
-        notePush: ({ repository, tag }, mayTouch) => {
+        notePush: (push, mayTouch) => {
+          const { repository, tag } = push;
           // It may have been asked for before it was there, and by a host, which knows no case.
           for (const each of new Set([tag, tag.toLowerCase()])) images.forget({ registry: registry.registry, repository, tag: each });
-          return refresher.notePush(repository, tag, ({ reference }) => mayTouch(reference));
+          return refresher.notePush(push, ({ reference }) => mayTouch(reference));
         },
       },
       webhookSecret: new WebhookSecret(settings.WEBHOOK_SECRET),

@@ -36,6 +36,14 @@ export interface TagRefresherOptions {
   readonly everyMs: number;
 }
 
+/** What is told of a push. */
+export interface Push {
+  /** As `ImageRef` has it. */
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest?: string | undefined;
+}
+
 /** What a push means for those that use its tag. */
 export interface PushEffect {
   /** Compared with the registry now, and replaced where their tag has moved. */
@@ -79,14 +87,17 @@ export class TagRefresher {
 
   /**
    * Somebody says that this tag of this repository was pushed. It is asked for, never believed.
+   * @param push with the digest that was told, if one was: registries tell of a push before its tag is set (Docker's does), so
+   *   while they show another digest they are asked again a few times
    * @param mayTouch whether the teller may have this `user/repo:tag` replaced
    */
-  notePush(repository: string, tag: string, mayTouch: (use: TagUse) => boolean): PushEffect {
+  notePush({ repository, tag, digest }: Push, mayTouch: (use: TagUse) => boolean): PushEffect {
     const effect: PushEffect = { refreshing: [], atNextWake: [] };
     for (const use of this.#uses()) {
       if (use.imageRef.repository !== repository || use.imageRef.tag !== tag || !mayTouch(use)) continue;
       if (IN_USE.has(use.state)) {
         effect.refreshing.push(use.key);
+        Object.assign(this.#remember(use.key), { toldDigest: digest, looksLeft: LOOKS_MS.length });
         this.#compareSoon(use.key);
       } else {
         effect.atNextWake.push(use.key);
@@ -130,9 +141,11 @@ export class TagRefresher {
     clearTimeout(this.#memory.get(key)?.retry);
     this.#inTurn(key, async () => {
       try {
-        await this.#compare(key);
+        const digest = await this.#compare(key);
         const memory = this.#memory.get(key);
-        if (memory) Object.assign(memory, { failures: 0, retry: undefined });
+        if (!memory) return;
+        Object.assign(memory, { failures: 0, retry: undefined });
+        this.#lookAgain(key, memory, digest);
       } catch (thrown) {
         this.#failed(key, asPipesError(thrown));
       }
@@ -160,20 +173,30 @@ export class TagRefresher {
       });
   }
 
-  async #compare(key: string): Promise<void> {
+  /** What was told may be true a moment later. */
+  #lookAgain(key: string, memory: Memory, digest: string | undefined): void {
+    if (memory.toldDigest !== undefined && digest === memory.toldDigest) memory.looksLeft = 0;
+    if (memory.looksLeft === 0 || this.#closing.signal.aborted) return;
+    memory.retry = setTimeout(() => this.#compareSoon(key), LOOKS_MS.at(-memory.looksLeft));
+    memory.retry.unref();
+    memory.looksLeft -= 1;
+  }
+
+  /** Gives the digest that the registry showed. */
+  async #compare(key: string): Promise<string | undefined> {
     const { instances, images, log } = this.#options;
     const use = instances.tagUse(key);
     if (!use) {
       this.#forget(key);
-      return;
+      return undefined;
     }
     const memory = this.#remember(key);
     const digest = await images.latestDigest(use.imageRef, this.#closing.signal);
-    if (digest === memory.refusedDigest && use.hasRejected) return;
+    if (digest === memory.refusedDigest && use.hasRejected) return digest;
     // With an image that was refused the name here means that one, also when the tag has gone back to what runs.
     if (!use.hasRejected && digest === (await this.#knownDigest(use, memory))) {
       if (use.state === 'running') memory.isDueAtWake = false;
-      return;
+      return digest;
     }
     memory.refusedDigest = digest;
     const image = await this.#pull(use);
@@ -181,7 +204,7 @@ export class TagRefresher {
       log.info({ ref: key, digest }, 'the tag of a failed instance has moved; the next request tries the new image');
       instances.forgetFailures(key);
       memory.isDueAtWake = false;
-      return;
+      return digest;
     }
     const outcome = await instances.refresh(key, image.id);
     if (outcome !== 'rejected') memory.refusedDigest = undefined;
@@ -189,6 +212,7 @@ export class TagRefresher {
     if (outcome === 'same') memory.settled = { digest, imageId: image.id };
     if (outcome === 'same' && use.hasRejected) instances.forgetFailures(key);
     if (outcome === 'replaced') log.info({ ref: key, digest }, 'its tag has moved; the new image serves');
+    return digest;
   }
 
   /** An image that the engine cannot take at all has failed as one that does not start. */
@@ -245,7 +269,7 @@ export class TagRefresher {
 
   #remember(key: string): Memory {
     let memory = this.#memory.get(key);
-    if (!memory) this.#memory.set(key, (memory = { failures: 0, retry: undefined, refusedDigest: undefined, settled: undefined, isDueAtWake: false }));
+    if (!memory) this.#memory.set(key, (memory = { failures: 0, retry: undefined, refusedDigest: undefined, settled: undefined, isDueAtWake: false, toldDigest: undefined, looksLeft: 0 }));
     return memory;
   }
 
@@ -269,10 +293,17 @@ interface Memory {
   /** A digest that was pulled and turned out to be the image that runs. */
   settled: { readonly digest: string; readonly imageId: string } | undefined;
   isDueAtWake: boolean;
+  /** Of the last push that was told. */
+  toldDigest: string | undefined;
+  /** How often the registry is asked again, while it does not show that. */
+  looksLeft: number;
 }
 
 /** Comparisons, and the replacements that follow, at the same time. */
 const CONCURRENCY = 4;
+
+/** When a registry is asked again that does not show yet what it told. */
+const LOOKS_MS: readonly number[] = [300, 2_000, 10_000];
 
 /** Part of the period by which each sweep comes earlier or later. */
 const JITTER = 0.1;

@@ -28,6 +28,8 @@ export interface Registry {
 export interface RegistryOptions {
   readonly labDir: string;
   readonly login?: RegistryLogin;
+  /** It tells of what happens in it there, with this `Authorization`. */
+  readonly notifies?: { readonly url: string; readonly authorization: string };
 }
 
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
@@ -36,7 +38,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const root = mkdtempSync(join(options.labDir, 'registry-'));
   mkdirSync(join(root, 'data'));
   const port = await freePort();
-  writeFileSync(join(root, 'config.json'), JSON.stringify(configuration(root, port, options.login), null, 1));
+  writeFileSync(join(root, 'config.json'), JSON.stringify(configuration(root, port, options), null, 1));
   let server: OwnedProcess | undefined;
   const registry: Registry = {
     host: `127.0.0.1:${port}`,
@@ -75,7 +77,7 @@ export function registryHosts(labDir: string): string[] {
 }
 
 /** JSON is YAML too. */
-function configuration(root: string, port: number, login: RegistryLogin | undefined): object {
+function configuration(root: string, port: number, { login, notifies }: RegistryOptions): object {
   if (login !== undefined) {
     const line = execFileSync('htpasswd', ['-nbB', '-C', '4', login.username, login.password], { encoding: 'utf8' }).trim();
     writeFileSync(join(root, 'htpasswd'), `${line}\n`);
@@ -85,6 +87,7 @@ function configuration(root: string, port: number, login: RegistryLogin | undefi
     log: { level: 'info', accesslog: { disabled: false } },
     storage: { filesystem: { rootdirectory: join(root, 'data') }, delete: { enabled: true } },
     http: { addr: `127.0.0.1:${port}` },
+    ...(notifies && { notifications: { endpoints: [{ name: 'pipes', url: notifies.url, headers: { Authorization: [notifies.authorization] }, timeout: '2s', threshold: 3, backoff: '200ms' }] } }),
     ...(login === undefined ? {} : { auth: { htpasswd: { realm: 'lab', path: join(root, 'htpasswd') } } }),
   };
 }

@@ -4,6 +4,8 @@ import { z } from 'zod';
 export interface TagPush {
   readonly repository: string;
   readonly tag: string;
+  /** Of the manifest, where it is told. */
+  readonly digest?: string | undefined;
 }
 
 /** What one notification says. */
@@ -17,7 +19,7 @@ export interface RegistryNotification {
 /** Docker's registry, "Notifications". What is not asked for here may be there, in whatever form. */
 const DistributionEvent = z.object({
   action: z.string(),
-  target: z.object({ mediaType: z.string().optional(), repository: z.string().optional(), tag: z.string().optional() }).optional(),
+  target: z.object({ mediaType: z.string().optional(), repository: z.string().optional(), tag: z.string().optional(), digest: z.string().optional() }).optional(),
 });
 const DistributionEnvelope = z.object({ events: z.array(DistributionEvent) });
 
@@ -30,7 +32,7 @@ const GitHubPackage = z.object({
   namespace: z.string().optional(),
   owner: z.object({ login: z.string() }).optional(),
   package_type: z.string(),
-  package_version: z.object({ container_metadata: z.object({ tag: z.object({ name: z.string().optional() }).nullish() }).nullish() }).nullish(),
+  package_version: z.object({ container_metadata: z.object({ tag: z.object({ name: z.string().optional(), digest: z.string().optional() }).nullish() }).nullish() }).nullish(),
 });
 const GitHubEvent = z.object({ action: z.string(), registry_package: GitHubPackage.optional(), package: GitHubPackage.optional() });
 const GitHubPing = z.object({ zen: z.string(), hook_id: z.number() });
@@ -64,19 +66,19 @@ function distributionPushes({ events }: z.infer<typeof DistributionEnvelope>): R
   const pushes = new Map<string, TagPush>();
   let ignored = 0;
   for (const { action, target } of events) {
-    const { repository, tag, mediaType } = target ?? {};
-    if (action === 'push' && repository && tag && isManifest(mediaType)) pushes.set(`${repository}:${tag}`, { repository, tag });
+    const { repository, tag, mediaType, digest } = target ?? {};
+    if (action === 'push' && repository && tag && isManifest(mediaType)) pushes.set(`${repository}:${tag}`, { repository, tag, digest });
     else ignored += 1;
   }
   return { pushes: [...pushes.values()], ignored };
 }
 
 function gitHubPush(action: string, { name, namespace, owner, package_type, package_version }: z.infer<typeof GitHubPackage>): RegistryNotification {
-  const tag = package_version?.container_metadata?.tag?.name;
+  const { name: tag, digest } = package_version?.container_metadata?.tag ?? {};
   const user = namespace ?? owner?.login;
   // Versions without a tag are the parts of an image for several platforms.
   if (!tag || !user || package_type.toLowerCase() !== 'container' || (action !== 'published' && action !== 'updated')) return { pushes: [], ignored: 1 };
-  return { pushes: [{ repository: `${user}/${name}`.toLowerCase(), tag }], ignored: 0 };
+  return { pushes: [{ repository: `${user}/${name}`.toLowerCase(), tag, digest }], ignored: 0 };
 }
 
 /** Docker's and OCI's manifests, and their lists. */

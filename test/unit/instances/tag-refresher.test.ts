@@ -83,7 +83,7 @@ async function use(): Promise<string> {
   return run.imageId;
 }
 const serves = (imageId: string) => until(`${imageId} serves`, async () => (await use()) === imageId, 5_000, 5);
-const notePush = () => refresher.notePush('alice/web', 'main', all);
+const notePush = () => refresher.notePush({ repository: 'alice/web', tag: 'main', digest: tags.remote.get(NAME) }, all);
 const report = () => bench.table.report(WEB);
 
 describe('a tag that moved', () => {
@@ -128,9 +128,9 @@ describe('a tag that moved', () => {
     await bench.configs.setContainer(KEY, { image: `alice/web@sha256:${'a'.repeat(64)}` });
     expect(notePush()).toEqual(none);
     await bench.configs.setContainer(KEY, {});
-    expect(refresher.notePush('alice/web', 'other', all)).toEqual(none);
-    expect(refresher.notePush('alice/other', 'main', all)).toEqual(none);
-    expect(refresher.notePush('alice/web', 'main', () => false)).toEqual(none);
+    expect(refresher.notePush({ repository: 'alice/web', tag: 'other' }, all)).toEqual(none);
+    expect(refresher.notePush({ repository: 'alice/other', tag: 'main' }, all)).toEqual(none);
+    expect(refresher.notePush({ repository: 'alice/web', tag: 'main' }, () => false)).toEqual(none);
     expect(tags.asked).toEqual([]);
   });
 
@@ -139,13 +139,24 @@ describe('a tag that moved', () => {
     await use();
     let release = (): void => undefined;
     tags.hold = new Promise((resolve) => (release = resolve));
-    for (let at = 0; at < 50; at += 1) notePush();
+    for (let at = 0; at < 49; at += 1) notePush();
     tags.push(2);
+    notePush();
     release();
     await serves('i2');
     await until('the second comparison is over', () => tags.asked.length === 2);
     await refresher.stop();
     expect([tags.asked.length, tags.pulled]).toEqual([2, ['d2']]);
+  });
+
+  it('is found also where the registry tells of it before it shows it', async () => {
+    await opened();
+    await use();
+    refresher.notePush({ repository: 'alice/web', tag: 'main', digest: 'd2' }, all);
+    await until('the registry was asked', () => tags.asked.length === 1);
+    tags.push(2);
+    await serves('i2');
+    expect(tags.asked.length).toBe(2);
   });
 
   it('leaves what is the same image alone, and does not pull it again and again', async () => {
