@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import type { IncomingMessage } from 'node:http';
 import Docker from 'dockerode';
 import { PipesError } from '../core/errors.ts';
@@ -130,11 +131,19 @@ interface Modem {
 async function openModem(address: EngineAddress, tlsDirectory: string | undefined): Promise<Modem> {
   const none = { host: undefined, port: undefined, socketPath: undefined, ca: undefined, cert: undefined, key: undefined, timeout: undefined, pathPrefix: '/' };
   // A kept connection may be dead by the time it is used again, and a create or start must not be sent twice: a fresh one costs 0.1 ms.
-  if (address.kind === 'socket') return modemOf({ ...none, protocol: 'http', socketPath: address.path, agent: new HttpAgent({ keepAlive: false }) });
+  if (address.kind === 'socket') return modemOf({ ...none, protocol: 'http', socketPath: address.path, agent: unprinted(new HttpAgent({ keepAlive: false })) });
   const { host, port } = address;
-  if (tlsDirectory === undefined) return modemOf({ ...none, protocol: 'http', host, port, agent: new HttpAgent({ keepAlive: false }) });
+  if (tlsDirectory === undefined) return modemOf({ ...none, protocol: 'http', host, port, agent: unprinted(new HttpAgent({ keepAlive: false })) });
   const [ca, cert, key] = await Promise.all(['ca.pem', 'cert.pem', 'key.pem'].map((file) => readTls(join(tlsDirectory, file))));
-  return modemOf({ ...none, protocol: 'https', host, port, ca, cert, key, agent: new HttpsAgent({ keepAlive: false, ca, cert, key }) });
+  return modemOf({ ...none, protocol: 'https', host, port, ca, cert, key, agent: unprinted(new HttpsAgent({ keepAlive: false, ca, cert, key })) });
+}
+
+/**
+ * docker-modem renders the options of every call for its debug log, whether or not anybody reads that. With all that hangs on an
+ * agent (sockets, their listeners) this took more time than everything else about a call.
+ */
+function unprinted<Agent extends object>(agent: Agent): Agent {
+  return Object.assign(agent, { [inspect.custom]: () => 'agent' });
 }
 
 function modemOf(options: object): Modem {
