@@ -45,6 +45,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([pipes.stop(), registry.stop()]);
   await engine.close();
+  // The lab takes back what came from its own registries alone.
+  await apps.images.removeAllFrom([registry.host]);
 });
 
 const visit = (host: string, path = '/', headers: Record<string, string> = {}) => request(pipes.port, { host, path, headers });
