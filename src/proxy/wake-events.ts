@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PipesError } from '../core/errors.ts';
 import { problemOf } from '../core/problem.ts';
 import type { WakeProgress } from '../instances/wake-progress.ts';
-import type { Reference } from '../targets/reference.ts';
+import { printReference, type Reference } from '../targets/reference.ts';
 import { sendError } from './pages.ts';
 import type { Waker } from './waker.ts';
 
@@ -15,7 +15,9 @@ export const WAKE_EVENTS_PATH = '/__proxyapi/wake';
  */
 export class WakeEvents {
   readonly #waker: Waker;
-  #open = 0;
+  /** Streams by target, those that have any. */
+  readonly #open = new Map<string, number>();
+  #openInAll = 0;
 
   constructor(waker: Waker) {
     this.#waker = waker;
@@ -26,10 +28,20 @@ export class WakeEvents {
       response.setHeader('Allow', 'GET');
       return sendError(request, response, new PipesError('method_not_allowed', 'The events of a wake can only be read.'));
     }
-    if (this.#open >= MOST_STREAMS) return sendError(request, response, new PipesError('queue_full', 'Too many are watching wakes; try again in a moment.'));
-    this.#open += 1;
-    response.once('close', () => (this.#open -= 1));
+    const key = printReference(reference);
+    if (this.#openInAll >= MOST_STREAMS || (this.#open.get(key) ?? 0) >= MOST_STREAMS_OF_ONE) {
+      return sendError(request, response, new PipesError('queue_full', 'Too many are watching this wake; try again in a moment.'));
+    }
+    this.#count(key, 1);
+    response.once('close', () => this.#count(key, -1));
     new Stream(response, (listener) => this.#waker.watch(reference, listener)).start();
+  }
+
+  #count(key: string, change: 1 | -1): void {
+    const open = (this.#open.get(key) ?? 0) + change;
+    if (open === 0) this.#open.delete(key);
+    else this.#open.set(key, open);
+    this.#openInAll += change;
   }
 }
 
@@ -42,6 +54,8 @@ export function printProgress(progress: WakeProgress): string {
 
 /** All targets together; each is a connection that only waits. */
 const MOST_STREAMS = 1_000;
+/** Of one target, so that the visitors of one cannot take the places of all. */
+export const MOST_STREAMS_OF_ONE = 100;
 /** A pull tells of every few kilobytes; eyes need less. */
 const LEAST_GAP_MS = 100;
 /** Proxies on the way cut what is silent, commonly after 60 s. */
@@ -68,6 +82,9 @@ class Stream {
     this.#response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no', 'X-Content-Type-Options': 'nosniff' });
     this.#response.write(`retry: ${RETRY_MS}\n\n`);
     this.#response.once('close', () => this.#end());
+    this.#response.on('drain', () => {
+      if (this.#gap === undefined) this.#flush();
+    });
     this.#heartbeat = setInterval(() => this.#response.write(':\n\n'), HEARTBEAT_MS);
     const unwatch = this.#watch((progress) => this.#tell(progress));
     // Being told where it stands may already have been the end.
@@ -79,24 +96,27 @@ class Stream {
     if (this.#isOver) return;
     this.#newest = progress;
     if (progress.phase === 'ready' || progress.phase === 'failed') {
-      this.#flush();
+      this.#write(progress);
       this.#response.end();
       return this.#end();
     }
-    if (this.#gap !== undefined) return;
-    this.#flush();
+    if (this.#gap === undefined) this.#flush();
+  }
+
+  #flush(): void {
+    const newest = this.#newest;
+    // Who reads slowly gets the newest when there is room again (`drain`), not everything that was.
+    if (newest === undefined || this.#response.writableNeedDrain) return;
+    this.#newest = undefined;
+    this.#write(newest);
     this.#gap = setTimeout(() => {
       this.#gap = undefined;
       this.#flush();
     }, LEAST_GAP_MS);
   }
 
-  #flush(): void {
-    const newest = this.#newest;
-    // Who reads slowly gets the newest when there is room again, not everything that was.
-    if (newest === undefined || (this.#response.writableNeedDrain && newest.phase !== 'ready' && newest.phase !== 'failed')) return;
-    this.#newest = undefined;
-    this.#response.write(`data: ${printProgress(newest)}\n\n`);
+  #write(progress: WakeProgress): void {
+    this.#response.write(`data: ${printProgress(progress)}\n\n`);
   }
 
   #end(): void {
