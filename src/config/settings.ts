@@ -71,6 +71,12 @@ const registryBase: Kind<string> = {
   parse: (text) => (/^(?:https?:\/\/)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\/?$/.test(text) ? text : undefined),
 };
 
+/** The grammar of proxy/quiet. A piece of one or two characters is in nearly every User-Agent. */
+const quietRules: Kind<string> = {
+  allowed: 'paths such as /ping or /icons/*, and pieces of User-Agents of at least 3 characters, separated by commas; or off',
+  parse: (text) => (text.split(',').every((entry) => /^\s*(?:\/[^*\s]*\*?|[^/*\s][^*]{2,})?\s*$/.test(entry)) ? text : undefined),
+};
+
 const longSecret: Kind<string> = { allowed: 'at least 16 printable ASCII characters without blanks', parse: (text) => (/^[\x21-\x7e]{16,}$/.test(text) ? text : undefined) };
 
 /**
@@ -105,7 +111,7 @@ export const SETTINGS = {
   START_TIMEOUT: setting(duration(), '60s', 'How long a container may take to get ready.'),
   WAIT: setting(oneOf('auto', 'page', 'hold'), 'auto', 'Whether a page load that has to wait gets the waiting page or is held.'),
   WAIT_PAGE_AFTER: setting(duration(), '1500ms', 'How long a page load is held before it gets the waiting page.'),
-  QUIET: setting(anyText, 'default', 'Pieces of user agents, and paths, that never wake a sleeper, separated by commas; default names the built-in ones, off none.'),
+  QUIET: setting(quietRules, 'default', 'Requests that never wake a sleeper, nor keep one awake; default stands for the built-in rules.'),
   IDLE_PAUSE: setting(duration({ orOff: true }), '2m', 'Idle time until an instance is paused.'),
   IDLE_STOP: setting(duration({ orOff: true }), '30m', 'Idle time until it is stopped.'),
   IDLE_REMOVE: setting(duration({ orOff: true }), '7d', 'Idle time until it is removed.'),

@@ -40,6 +40,7 @@ export class QuietRules {
     if (known !== undefined) return known;
     const lower = userAgent.toLowerCase();
     const matches = this.#agents.some((agent) => lower.includes(agent));
+    if (userAgent.length > LONGEST_KEPT) return matches;
     if (this.#knownAgents.size >= MOST_AGENTS) this.#knownAgents.clear();
     this.#knownAgents.set(userAgent, matches);
     return matches;
@@ -47,3 +48,5 @@ export class QuietRules {
 }
 
 const MOST_AGENTS = 1_000;
+/** Characters; nobody's are longer but of who wants to fill the memory. */
+const LONGEST_KEPT = 512;

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { QuietRules } from '../../../src/proxy/quiet.ts';
+import { SETTINGS } from '../../../src/config/settings.ts';
+import { DEFAULT_QUIET, QuietRules } from '../../../src/proxy/quiet.ts';
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
@@ -35,5 +37,18 @@ describe('quiet requests', () => {
   it('stay right however many User-Agents there are', () => {
     const rules = new QuietRules('Bot7');
     for (let at = 0; at < 5_000; at += 1) expect(rules.match('/', `Bot${at}`)).toBe(`Bot${at}`.includes('Bot7'));
+  });
+});
+
+describe('the setting', () => {
+  const { parse } = SETTINGS.QUIET.kind;
+
+  it.each(['default', 'off', DEFAULT_QUIET, '/ping*, My Monitor/2', 'default,/icons/*', ''])('takes %j', (text) => expect(parse(text)).toBe(text));
+
+  it.each(['*', 'My*Monitor', '/a*b', 'ab', 'default, x'])('refuses %j', (text) => expect(parse(text)).toBeUndefined());
+
+  it('has its built-in rules in the docs', () => {
+    const docs = readFileSync(new URL('../../../docs/settings.md', import.meta.url), 'utf8');
+    expect(docs.replace(/\s+/g, ' ')).toContain(DEFAULT_QUIET);
   });
 });
