@@ -30,6 +30,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await pipes.stop();
+  // An image whose tag has moved on has no name to find its container by.
+  for (const repo of ['told', 'broken', 'volume', 'sleeping', 'late']) for (const id of await containers.of(apps.app(repo).reference)) await containers.remove(id);
   await apps.images.removeAllFrom([registry.host]);
   for (const name of volumes) await engineHttp(lab.dockerHost, `/volumes/${name}?force=true`, { method: 'DELETE' });
   await registry.stop();
