@@ -82,7 +82,7 @@ describe('the events of a wake', () => {
   });
 
   it('leave nothing behind when clients leave', async () => {
-    for (let at = 0; at < 200; at += 1) (await open()).answer.destroy();
+    for (let at = 0; at < 1_000; at += 1) (await open()).answer.destroy();
     await until('nobody is watched for', () => listeners.size === 0);
   });
 
