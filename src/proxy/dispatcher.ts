@@ -13,7 +13,7 @@ import type { ForwardEnd } from './forward.ts';
 import type { Forwarder } from './forwarder.ts';
 import type { HostCache, KnownHost } from './host-cache.ts';
 import type { LocalHandler, LocalPlace } from './local-handler.ts';
-import { isPageLoad } from './page-load.ts';
+import { PAGE_SHOWN, PageTurns } from './page-turn.ts';
 import { sendError, sendErrorOnSocket, sendWaitingPage } from './pages.ts';
 import type { QuietRules } from './quiet.ts';
 import { requestIdOf } from './request-id.ts';
@@ -59,11 +59,13 @@ interface Exchange {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #wakeEvents: WakeEvents;
+  readonly #pageTurns: PageTurns;
   #open = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#wakeEvents = new WakeEvents(options.waker);
+    this.#pageTurns = new PageTurns(options.waker, options.pageAfterMs);
   }
 
   /** Requests and upgraded connections that are not over. */
@@ -156,7 +158,7 @@ export class Dispatcher {
       const error = asPipesError(thrown);
       this.#logEnd(target, exchange, requestId, startedMs, stats, record, { kind: 'failed', error, replayable: false });
       // A failure that another try may mend is shown with the time until then; the page tries again by itself.
-      if (error.retryAfterS !== undefined && !exchange.isQuiet && this.#pageAfterMs(target, exchange) !== undefined) exchange.showPage!({ phase: 'failed', error }, error.status);
+      if (exchange.showPage && error.retryAfterS !== undefined && !exchange.isQuiet && this.#pageTurns.mayShow(target, exchange.request)) exchange.showPage({ phase: 'failed', error }, error.status);
       else exchange.refuse(error);
     } finally {
       this.#open -= 1;
@@ -195,7 +197,8 @@ export class Dispatcher {
     const leaving = new AbortController();
     const timer = setTimeout(() => leaving.abort(new PipesError('instance_not_ready', 'The target did not come up in time; try again.')), holdTimeoutMs);
     const lease = waker.lease(target.reference, clientOf(exchange.request, isTrusted), leaving.signal).finally(() => clearTimeout(timer));
-    const page = this.#waitingPage(target, exchange, lease);
+    const { showPage } = exchange;
+    const page = showPage && this.#pageTurns.begin(target, exchange.request, lease, (progress) => showPage(progress, WAITING_STATUS));
     exchange.gone(() => {
       if (page?.isShown !== true) leaving.abort(CLIENT_LEFT);
     });
@@ -205,41 +208,9 @@ export class Dispatcher {
       if (thrown === CLIENT_LEFT) return undefined;
       throw thrown;
     } finally {
-      clearTimeout(page?.timer);
+      page?.cancel();
       record.wakeMs += performance.now() - startedMs;
     }
-  }
-
-  /** Shows the waiting page when it is time. Its request ends there; the wake is seen to its end, and the page follows it. */
-  #waitingPage(target: Target, exchange: Exchange, lease: Promise<Run>): { isShown: boolean; timer: NodeJS.Timeout; shown: Promise<never> } | undefined {
-    const afterMs = this.#pageAfterMs(target, exchange);
-    if (afterMs === undefined) return undefined;
-    let show: () => void = () => undefined;
-    const shown = new Promise<never>((_resolve, reject) => (show = () => reject(PAGE_SHOWN)));
-    const timer = setTimeout(() => {
-      page.isShown = true;
-      exchange.showPage!(this.#progressOf(target), WAITING_STATUS);
-      void lease.then((run) => run.release(), () => undefined);
-      show();
-    }, afterMs);
-    const page = { isShown: false, timer, shown };
-    return page;
-  }
-
-  /** After how long this request would rather see the waiting page; undefined: never. */
-  #pageAfterMs(target: Target, exchange: Exchange): number | undefined {
-    if (exchange.showPage === undefined || !isPageLoad(exchange.request)) return undefined;
-    const { waker, pageAfterMs } = this.#options;
-    const mode = waker.waitMode(target.reference);
-    if (mode === 'hold') return undefined;
-    // What is up only has to be looked at, which is over before a page would be drawn.
-    return mode === 'page' && !waker.isUp(target.key) ? 0 : pageAfterMs;
-  }
-
-  #progressOf(target: Target): WakeProgress {
-    let progress: WakeProgress = { phase: 'asleep' };
-    this.#options.waker.watch(target.reference, (now) => (progress = now))();
-    return progress;
   }
 
   #logEnd(target: Target, { request, isUpgrade }: Exchange, id: string, startedMs: number, stats: ForwardStats, record: AccessRecord, end: ForwardEnd): void {
@@ -289,8 +260,6 @@ const WAITING_STATUS = 503;
 
 /** Whoever checks often enough to be quiet comes again by itself. */
 const QUIET_RETRY_S = 60;
-
-const PAGE_SHOWN = new Error('the waiting page was shown');
 
 const CLIENT_LEFT = new Error('the client left');
 
