@@ -19,7 +19,7 @@ export const WAITING_STYLE = [
   '#pull{margin-top:1.75rem}.total,#layers li{display:flex;gap:.75rem;align-items:center;justify-content:space-between;font-variant-numeric:tabular-nums}.total{margin-bottom:.4rem}',
   'progress{appearance:none;display:block;width:100%;height:.5rem;border:0;border-radius:1rem;overflow:hidden;background:var(--line)}progress::-webkit-progress-bar{background:var(--line)}',
   'progress::-webkit-progress-value{background:var(--flow);border-radius:1rem}progress::-moz-progress-bar{background:var(--flow)}#layers{margin-top:1rem;max-height:40vh;overflow:auto}',
-  '#layers li{padding:.2rem 0}#layers progress{flex:1;height:.2rem}#layers span{min-width:7rem;text-align:right}#countdown{margin-top:1.75rem;padding-top:1rem;border-top:1px solid var(--line)}',
+  '#layers{outline-offset:.4rem}#layers li{padding:.2rem 0}#layers progress{flex:1;height:.2rem}#layers span{min-width:7rem;text-align:right}#countdown{margin-top:1.75rem;padding-top:1rem;border-top:1px solid var(--line)}',
   '[data-phase=failed] #status{color:var(--bad)}.foot{margin-top:1rem;text-align:center}.unseen{position:absolute;clip-path:inset(50%)}',
   '@keyframes pulse{50%{box-shadow:0 0 0 .35rem color-mix(in srgb,var(--flow) 22%,#0000)}}@keyframes flow{from{background-position:-80% 0}to{background-position:180% 0}}',
   '@media (prefers-reduced-motion:reduce){*,::before,::after{animation:none!important}}@media (forced-colors:active){progress{appearance:auto}}',
