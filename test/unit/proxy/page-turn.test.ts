@@ -6,7 +6,7 @@ import type { Waker } from '../../../src/proxy/waker.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
 
 const TARGET = { reference: parseReference('alice/web'), key: 'alice/web:latest' };
-const PAGE_LOAD = { method: 'GET', headers: { accept: 'text/html' } } as IncomingMessage;
+const PAGE_LOAD = { method: 'GET', headers: { accept: 'text/html' } } as unknown as IncomingMessage;
 
 function turns(pageAfterMs: number): PageTurns {
   return new PageTurns({ waitMode: () => 'auto', isUp: () => false, watch: () => () => undefined } as unknown as Waker, pageAfterMs);
