@@ -263,6 +263,11 @@ export class InstanceTable implements InstanceControl {
       if (!reference) continue;
       const instance = this.#obtain(reference);
       if (instance.busy) continue;
+      // A list without the container that is known is older than that container, so it says nothing about the others either.
+      if (instance.containerId !== undefined && !containers.some(({ id }) => id === instance.containerId)) {
+        if (!instance.isForeign) instance.distrust();
+        continue;
+      }
       const [chosen, ...leftovers] = containers.sort(byPreference(instance.containerId));
       instance.adopt(chosen!);
       for (const leftover of leftovers) await this.#removeLeftover(leftover);

@@ -187,6 +187,21 @@ describe('taking over', () => {
     expect(backend.ids()).toHaveLength(2);
   });
 
+  it('believes no list that is older than what it serves', async () => {
+    const { table, backend, configs } = await opened();
+    const old = await use();
+    const list = await backend.list();
+    configs.containers.set(KEY, { env: { A: '1' } });
+    await table.reconfigure(WEB);
+    await until('the old one is gone', () => backend.ids(KEY).length === 1);
+    const now = await use();
+    expect(now).not.toBe(old);
+    backend.list = () => Promise.resolve(list);
+    await table.reconcile();
+    expect(await use()).toBe(now);
+    expect(backend.ids(KEY)).toEqual([now]);
+  });
+
   it('uses a container that someone started by hand and never touches it', async () => {
     const { table, backend } = await opened();
     const id = await backend.startByHand('alice/web', 'main');
