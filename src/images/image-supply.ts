@@ -30,6 +30,8 @@ export interface ImageSupplyOptions {
 export interface EnsureOptions {
   /** Told how the pull goes on, if there is one. A caller who comes later is told at once where it stands. */
   readonly listener?: PullListener | undefined;
+  /** Told, beside the listener, how many pulls come first while it waits for its turn. Must not throw. */
+  readonly onPosition?: ((ahead: number) => void) | undefined;
   /** The caller's: when it fires the caller leaves, and the pull goes on for others. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,7 +59,7 @@ export class ImageSupply {
    * @throws PipesError `image_not_found` (remembered for 30 s), `tag_ambiguous`, `registry_denied`, `registry_unavailable`,
    *   `pull_timeout`, `queue_full`, `disk_full`, `image_unusable`, `engine_unavailable`; or the signal's reason
    */
-  async ensure(ref: ImageRef, policy: PullPolicy, { listener, signal }: EnsureOptions = {}): Promise<SuppliedImage> {
+  async ensure(ref: ImageRef, policy: PullPolicy, { listener, onPosition, signal }: EnsureOptions = {}): Promise<SuppliedImage> {
     signal?.throwIfAborted();
     await this.#options.beforeUse?.(ref);
     if (policy !== 'always') {
@@ -68,7 +70,7 @@ export class ImageSupply {
     const missing = policy === 'never' ? undefined : this.#missing.find(key);
     if (missing) throw missing;
 
-    const leave = listener && this.#audience(key).join(listener);
+    const leave = listener && this.#audience(key).join(listener, onPosition);
     try {
       return await this.#flights.run(`${policy} ${key}`, () => this.#obtain(ref, policy), signal);
     } finally {
@@ -143,7 +145,7 @@ export class ImageSupply {
         if (deadline.aborted) throw new PipesError('pull_timeout', `Pulling ${key} took longer than ${this.#options.pullTimeoutMs / 1000} s.`, { cause: thrown });
         throw withoutLogin(asPipesError(thrown), login, key);
       }
-    }, { signal: nobody });
+    }, { signal: nobody, onPosition: (ahead) => this.#audiences.get(key)?.tellPosition(ahead) });
   }
 
   /** The registry cannot be asked: what is here serves, the very tag first, then the one that differs by case alone. */
@@ -163,7 +165,8 @@ export class ImageSupply {
     if (variants.length > 1) throw ambiguous(ref, variants);
     if (variants.length === 1) {
       const meant = { ...ref, tag: variants[0]! };
-      return await this.ensure(meant, policy, { listener: (layers) => this.#audiences.get(printImageRef(ref))?.tell(layers) });
+      const audience = (): Audience | undefined => this.#audiences.get(printImageRef(ref));
+      return await this.ensure(meant, policy, { listener: (layers) => audience()?.tell(layers), onPosition: (ahead) => audience()?.tellPosition(ahead) });
     }
     throw policy === 'never' ? error : this.#missing.add(printImageRef(ref));
   }
@@ -219,23 +222,30 @@ function ambiguous(ref: ImageRef, variants: readonly string[]): PipesError {
 
 /** Everyone who waits for one image to come in. */
 class Audience {
-  readonly #listeners = new Set<{ readonly tell: PullListener }>();
+  readonly #listeners = new Set<{ readonly tell: PullListener; readonly tellPosition: ((ahead: number) => void) | undefined }>();
   #last: readonly LayerProgress[] | undefined;
+  #ahead: number | undefined;
 
   get isEmpty(): boolean {
     return this.#listeners.size === 0;
   }
 
   /** Gives the function that leaves again. */
-  join(listener: PullListener): () => void {
-    const seat = { tell: listener };
+  join(listener: PullListener, onPosition: ((ahead: number) => void) | undefined): () => void {
+    const seat = { tell: listener, tellPosition: onPosition };
     this.#listeners.add(seat);
     if (this.#last) listener(this.#last);
+    else if (this.#ahead !== undefined) onPosition?.(this.#ahead);
     return () => this.#listeners.delete(seat);
   }
 
   tell(layers: readonly LayerProgress[]): void {
     this.#last = layers;
     for (const { tell } of this.#listeners) tell(layers);
+  }
+
+  tellPosition(ahead: number): void {
+    this.#ahead = ahead;
+    for (const { tellPosition } of this.#listeners) tellPosition?.(ahead);
   }
 }

@@ -244,7 +244,7 @@ export class InstanceLife {
 const STABLE_AFTER_MS = 60_000;
 
 /** Until something better can be told. */
-const FIRST_STEP: WakeProgress = { phase: 'queued', ahead: 0 };
+const FIRST_STEP: WakeProgress = { phase: 'queued', ahead: 0, forPull: true };
 
 const UNDER_WAY: ReadonlySet<string> = new Set(['queued', 'pulling', 'creating', 'starting', 'probing']);
 

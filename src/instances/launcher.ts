@@ -13,7 +13,7 @@ export interface ImageSource {
   ensure(
     ref: ImageRef,
     policy: 'missing' | 'always' | 'never',
-    options: { listener?: PullListener; signal: AbortSignal },
+    options: { listener?: PullListener; onPosition?: (ahead: number) => void; signal: AbortSignal },
   ): Promise<{ readonly ref: ImageRef; readonly image: LocalImage }>;
 }
 
@@ -56,8 +56,11 @@ export class Launcher {
     const listener: PullListener = (layers) => {
       if (!isOver) onProgress({ phase: 'pulling', layers });
     };
+    const onPosition = (ahead: number): void => {
+      if (!isOver) onProgress({ phase: 'queued', ahead, forPull: true });
+    };
     try {
-      const { ref, image } = await this.#options.images.ensure(target.imageRef, config.pull, { listener, signal });
+      const { ref, image } = await this.#options.images.ensure(target.imageRef, config.pull, { listener, onPosition, signal });
       if (ref.tag !== target.imageRef.tag && config.image === undefined) throw new TagMoved({ ...reference, tag: ref.tag });
       return { reference, imageRef: ref, image, config, port: servingPort(config.port, image.exposedPorts), configHash: configHash(ref, config) };
     } finally {

@@ -4,8 +4,8 @@ import type { LayerProgress } from '../images/image-store.ts';
 /** How far a wake is, for those who wait. Tells nothing that the error answer would not. */
 export type WakeProgress =
   | { readonly phase: 'asleep' }
-  /** `ahead`: how many starts come first. */
-  | { readonly phase: 'queued'; readonly ahead: number }
+  /** `ahead`: how many come first. `forPull`: its image is not here yet, or that is still to be seen. */
+  | { readonly phase: 'queued'; readonly ahead: number; readonly forPull?: true }
   | { readonly phase: 'pulling'; readonly layers: readonly LayerProgress[] }
   | { readonly phase: 'creating' }
   | { readonly phase: 'starting' }

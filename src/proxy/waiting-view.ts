@@ -33,7 +33,8 @@ export function waitingView(message: WakeMessage): WaitingView {
     case 'asleep':
       return view(0, 'Waking up');
     case 'queued':
-      return view(1, 'Waiting in line', message.ahead > 1 ? `${message.ahead} others start first.` : message.ahead === 1 ? 'One other starts first.' : 'It is next.');
+      if (message.forPull && !message.ahead) return view(0, 'Waking up');
+      return view(message.forPull ? 0 : 1, 'Waiting in line', message.ahead > 1 ? `${message.ahead} others start first.` : message.ahead === 1 ? 'One other starts first.' : 'It is next.');
     case 'creating':
       return view(1, 'Making the container');
     case 'starting':

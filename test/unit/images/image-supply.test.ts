@@ -104,6 +104,27 @@ describe('ImageSupply.ensure', () => {
     expect(world.pulls).toEqual([name('v1')]);
   });
 
+  it('tells who waits for a turn how many come first, those who come later too', async () => {
+    const world = new World();
+    for (const tag of ['v0', 'v1', 'v2']) world.remote.add(name(tag));
+    let finish!: () => void;
+    world.hold = new Promise((resolve) => (finish = resolve));
+    const supply = world.supply();
+    const told: string[] = [];
+    const ask = (tag: string, who: string): Promise<unknown> => supply.ensure(ref(tag), 'missing', { listener: () => undefined, onPosition: (ahead) => told.push(`${who} ${ahead}`) });
+    const all = [ask('v0', 'busy')];
+    await expect.poll(() => world.pulls.length).toBe(1);
+    all.push(ask('v1', 'first'));
+    await expect.poll(() => told).toEqual(['first 0']);
+    all.push(ask('v2', 'second'));
+    await expect.poll(() => told).toEqual(['first 0', 'second 1']);
+    all.push(ask('v2', 'late'));
+    await expect.poll(() => told).toEqual(['first 0', 'second 1', 'late 1']);
+    finish();
+    await Promise.all(all);
+    expect(told).toContain('late 0');
+  });
+
   it.each([
     ['in the registry', ['Main'], [], 'Main'],
     ['here', [], ['Main'], 'Main'],
