@@ -96,10 +96,11 @@ export class InstanceLife {
     return true;
   }
 
-  /** The next attempt may be made at once, whatever failed before. */
+  /** The next attempt may be made at once, whatever failed before, and who watches a failure hears that it is over. */
   forgetFailures(): void {
     this.backoff.clear();
     this.rejected = undefined;
+    if (this.#progress.phase === 'failed') this.tell({ phase: 'asleep' });
   }
 
   /** Whether what was made from one image may go on while the tag means another. */

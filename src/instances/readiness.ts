@@ -32,8 +32,8 @@ const LAST_PAUSE_MS = 50;
 /** How long one look may take; a host that swallows packets would otherwise hold the probe for minutes. */
 const LOOK_TIMEOUT_MS = 2_000;
 
-/** How soon Docker's port proxy has closed a connection that it could not pass on. Loopback to loopback: well under this. */
-const PORT_PROXY_GRACE_MS = 25;
+/** How soon Docker's port proxy has closed a connection that it could not pass on: within a millisecond, unless the machine is busy. */
+const PORT_PROXY_GRACE_MS = 100;
 
 async function isReady(upstream: Upstream, probe: ReadinessProbe, signal: AbortSignal): Promise<boolean> {
   // The path's answer proves more than an open port, and comes with no grace to wait for.

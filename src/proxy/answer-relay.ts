@@ -4,6 +4,7 @@ import { answerHeaders } from './answer-headers.ts';
 import type { ForwardStats } from './forward-context.ts';
 import { hasBody } from './forwarded-headers.ts';
 import { trailersToSend } from './hop-by-hop.ts';
+import { notePassedBytes } from './passed-bytes.ts';
 
 const relay = Symbol('answerRelay');
 interface Tied {
@@ -87,6 +88,7 @@ function flushHead(self: AnswerRelay): void {
 function onData(this: IncomingMessage, chunk: Buffer): void {
   const self = (this as unknown as Tied)[relay];
   self.stats.bytesOut += chunk.length;
+  notePassedBytes(chunk.length);
   // With the end known, the last chunk leaves in one write with what ends the message.
   if (this.readableLength === 0 && self.isWhole) return self.end(chunk);
   self.isFlushed = true;

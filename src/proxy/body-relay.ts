@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ForwardStats } from './forward-context.ts';
 import { trailersToSend } from './hop-by-hop.ts';
+import { notePassedBytes } from './passed-bytes.ts';
 
 const relay = Symbol('bodyRelay');
 interface Tied {
@@ -75,6 +76,7 @@ export class BodyRelay {
     this.#awaitsContinue = false;
     if (this.#isOver) return;
     this.#stats.bytesIn += chunk.length;
+    notePassedBytes(chunk.length);
     this.#timer?.refresh();
     // With the end known, the last chunk leaves in one write with what ends the message.
     if (this.#request.complete && this.#request.readableLength === 0) return this.end(chunk);

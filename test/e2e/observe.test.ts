@@ -100,8 +100,8 @@ describe('the output of a container', () => {
     await visit(app);
     const before = processFacts(pipes.pid).sockets;
     const followers = await Promise.all(Array.from({ length: 20 }, () => follow(app)));
-    // Each has one connection to pipes, and one from there to the engine.
-    expect(processFacts(pipes.pid).sockets).toBeGreaterThanOrEqual(before + 40);
+    // Each has one connection to pipes, and one from there to the engine; some that were idle may have closed meanwhile.
+    expect(processFacts(pipes.pid).sockets).toBeGreaterThan(before + 30);
     for (const follower of followers) follower.leave();
     await until('all of them are closed', () => processFacts(pipes.pid).sockets <= before + 2);
   });

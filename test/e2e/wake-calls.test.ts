@@ -44,7 +44,9 @@ it('asks the engine for no more than each kind of wake needs', async () => {
     const [id, ...others] = await containers.of(app.reference);
     return id !== undefined && others.length === 0 && (await containers.inspect(id)).State.Paused;
   });
-  expect(await callsOf(() => visit(app))).toEqual(['GET container', 'POST container/unpause']);
+  // Behind the answer it may look whether its image moved while it slept; nobody waits for that.
+  const calls = await callsOf(() => visit(app));
+  expect(calls.filter((call, at) => at < 2 || call !== 'GET image')).toEqual(['GET container', 'POST container/unpause']);
 });
 
 async function callsOf(what: () => Promise<void>): Promise<string[]> {
