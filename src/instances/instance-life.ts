@@ -170,6 +170,7 @@ export class InstanceLife {
    */
   failed(error: PipesError, isOwn: boolean): PipesError {
     const { containerId } = this;
+    this.#lastUsedAtMs = this.#parts.now();
     const shown = isOwn ? this.backoff.failed(error) : error;
     if (isOwn) this.#setStatus({ name: 'failed', containerId });
     else {

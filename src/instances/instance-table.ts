@@ -196,11 +196,11 @@ export class InstanceTable implements InstanceControl {
   }
 
   stop(reference: Reference): Promise<void> {
-    return this.#operate(reference, (instance) => instance.stop());
+    return this.#obtain(reference).stop();
   }
 
   restart(reference: Reference): Promise<void> {
-    return this.#operate(reference, (instance) => instance.restart());
+    return this.#obtain(reference).restart();
   }
 
   assertManaged(reference: Reference): void {
@@ -208,15 +208,14 @@ export class InstanceTable implements InstanceControl {
   }
 
   remove(reference: Reference): Promise<void> {
-    return this.#operate(reference, (instance) => instance.remove());
+    return this.#obtain(reference).remove();
   }
 
-  reconfigure(reference: Reference): Promise<void> {
-    return this.#operate(reference, async (instance) => {
-      await instance.reconfigure();
-      // Its idle times may be shorter now.
-      this.#sleeper.consider(instance);
-    });
+  async reconfigure(reference: Reference): Promise<void> {
+    const instance = this.#obtain(reference);
+    await instance.reconfigure();
+    // Its idle times may be shorter now.
+    this.#sleeper.consider(instance);
   }
 
   /** Every instance whose tag may move; of one, if it is among them. */
@@ -314,22 +313,11 @@ export class InstanceTable implements InstanceControl {
 
   async #noticeDied(instance: Instance, containerId: string, byItself: boolean): Promise<void> {
     try {
-      const comesBack = await instance.noticeDied(containerId, byItself);
-      this.#dropIfAbsent(instance);
-      if (!comesBack) return;
+      if (!(await instance.noticeDied(containerId, byItself))) return;
       this.#log.info({ ref: instance.key, container: containerId }, 'it died by itself while it was in use; starting it again');
       await instance.wake(this.#closing.signal);
     } catch (thrown) {
       if (!this.#closing.signal.aborted) this.#log.warn({ ref: instance.key, err: thrown }, 'a container died, and could not be looked at or started again');
-    }
-  }
-
-  async #operate(reference: Reference, operation: (instance: Instance) => Promise<void>): Promise<void> {
-    const instance = this.#obtain(reference);
-    try {
-      await operation(instance);
-    } finally {
-      this.#dropIfAbsent(instance);
     }
   }
 
@@ -349,11 +337,15 @@ export class InstanceTable implements InstanceControl {
   }
 
   #make(reference: Reference): Instance {
-    return new Instance(reference, this.#parts, (instance, before) => {
-      const after = instance.containerId;
-      if (before !== undefined && before !== after && this.#byContainer.get(before) === instance) this.#byContainer.delete(before);
-      if (after !== undefined) this.#byContainer.set(after, instance);
-      this.#sleeper.consider(instance);
+    return new Instance(reference, this.#parts, {
+      changed: (instance, before) => {
+        const after = instance.containerId;
+        if (before !== undefined && before !== after && this.#byContainer.get(before) === instance) this.#byContainer.delete(before);
+        if (after !== undefined) this.#byContainer.set(after, instance);
+        this.#sleeper.consider(instance);
+      },
+      // Also where nobody waits any more: the caller left before the wake failed, or it was the sleeper who removed it.
+      settled: (instance) => this.#dropIfAbsent(instance),
     });
   }
 }

@@ -29,6 +29,14 @@ export type RefreshOutcome =
 /** How deep an instance sleeps. */
 export type SleepTier = 'pause' | 'stop' | 'remove';
 
+/** Told by an instance, at once. Must not throw. */
+export interface InstanceListener {
+  /** Its status changed. */
+  changed(instance: Instance, containerBefore: string | undefined): void;
+  /** All that was asked of it has ended. */
+  settled(instance: Instance): void;
+}
+
 /**
  * One target's run, as a state machine: whatever happens to it goes through one lane, one thing after the other, and each
  * begins by asking the engine what is really there. A request is an event like any other: one that meets a stop waits for
@@ -40,13 +48,13 @@ export class Instance {
   readonly #bringUp: BringUp;
   readonly #sleep: ContainerSleep;
   readonly #replacement: Replacement;
-  readonly #lane = new Lane();
+  readonly #lane: Lane;
   #wake: Promise<Run> | undefined;
 
-  /** @param onStatus told at each change of status, with the container before it */
-  constructor(reference: Reference, parts: InstanceParts, onStatus: (instance: Instance, containerBefore: string | undefined) => void) {
+  constructor(reference: Reference, parts: InstanceParts, listener: InstanceListener) {
     this.#parts = parts;
-    this.#life = new InstanceLife(reference, parts, (before) => onStatus(this, before));
+    this.#lane = new Lane(() => listener.settled(this));
+    this.#life = new InstanceLife(reference, parts, (before) => listener.changed(this, before));
     this.#bringUp = new BringUp(this.#life, parts);
     this.#sleep = new ContainerSleep(this.#life, parts);
     this.#replacement = new Replacement(this.#life, parts, this.#bringUp, this.#sleep);

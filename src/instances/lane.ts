@@ -2,6 +2,12 @@
 export class Lane {
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  readonly #onIdle: () => void;
+
+  /** @param onIdle told each time that no job is left */
+  constructor(onIdle: () => void) {
+    this.#onIdle = onIdle;
+  }
 
   /** True while a job runs or waits. */
   get busy(): boolean {
@@ -13,6 +19,7 @@ export class Lane {
     this.#waiting += 1;
     const turn = this.#tail.then(job).finally(() => {
       this.#waiting -= 1;
+      if (this.#waiting === 0) this.#onIdle();
     });
     this.#tail = turn.catch(() => undefined);
     return turn;

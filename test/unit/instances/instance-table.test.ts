@@ -75,6 +75,20 @@ describe('a wake', () => {
     expect(table.reports()).toEqual([]);
   });
 
+  it('keeps nothing of a name that does not exist when its caller leaves first', async () => {
+    const { table, backend, images } = await opened();
+    images.missing.add('docker.io/alice/web:main');
+    backend.latencyMs = 10;
+    const leaving = new AbortController();
+    const left = codeOf(lease(leaving.signal));
+    leaving.abort(new Error('left'));
+    await left;
+    // What is known is found by a tag in another case.
+    const other = parseReference('alice/web:Main');
+    expect(table.canonical(other)).toEqual(WEB);
+    await until('it is forgotten', () => table.canonical(other) === other);
+  });
+
   it('asks whether it may before it counts as a cold start', async () => {
     let admitted = 0;
     await opened({ admitColdStart: () => (admitted += 1) });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { PipesError } from '../../../src/core/errors.ts';
 import type { Run } from '../../../src/instances/run.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
 import { makeTable, type TableBench } from '../../fakes/table-bench.ts';
@@ -39,6 +40,17 @@ describe('tiers of sleep', () => {
     expect(seen.get('absent')).toBeGreaterThanOrEqual(299);
     expect(backend.ids()).toEqual([]);
     expect(bench.table.reports()).toEqual([]);
+    // What is known is found by a tag in another case; nothing is kept of what was removed.
+    const other = parseReference('alice/web:Main');
+    await until('it is forgotten', () => bench.table.canonical(other) === other);
+  });
+
+  it('remove what failed before there was a container, too', async () => {
+    const { images } = await opened({ removeMs: 30 });
+    images.ensure = () => Promise.reject(new PipesError('image_unusable', 'The image is made for another kind of machine.'));
+    await expect(lease()).rejects.toMatchObject({ code: 'image_unusable' });
+    expect(state()).toBe('failed');
+    await until('it is forgotten', () => bench.table.reports().length === 0, 2_000);
   });
 
   it('skip the tiers that are off', async () => {
