@@ -122,7 +122,8 @@ export class InstanceLife {
 
   /** A container that was found. One that runs is not trusted yet: the first request asks whether it is ready. */
   adopt(observed: Observed): void {
-    if (this.confirm(observed)) return;
+    // A list tells of a moment that has passed, so it ends no distrust; and what is still there was not used by being looked at.
+    if (this.run?.isStill(observed)) return;
     this.#endRun();
     if (observed.state === 'running' && observed.upstream) {
       this.#setStatus({ name: 'running', run: new Run({ ...observed, upstream: observed.upstream }, this.#parts.now()) });

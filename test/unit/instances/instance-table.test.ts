@@ -201,6 +201,24 @@ describe('taking over', () => {
     expect(backend.ids()).toHaveLength(2);
   });
 
+  it('counts the idle time of what it took over from then on, however often it looks', async () => {
+    const first = makeTable();
+    await first.table.open();
+    (await first.table.lease(WEB, undefined, NEVER)).release();
+    await first.table.close();
+    let nowMs = Date.now();
+    await opened({ backend: first.backend, now: () => nowMs });
+    const takenOverAtMs = nowMs;
+    nowMs += 30_000;
+    await bench.table.reconcile();
+    expect(bench.table.report(WEB).lastUsedAt!.getTime()).toBe(takenOverAtMs);
+    // Whether it is ready is still asked by its first request.
+    expect(bench.table.tryLease(KEY)).toBeUndefined();
+    await use();
+    expect(bench.table.tryLease(KEY)).toBeDefined();
+    expect(bench.backend.ids(KEY)).toHaveLength(1);
+  });
+
   it('believes no list that is older than what it serves', async () => {
     const { table, backend, configs } = await opened();
     const old = await use();
