@@ -49,6 +49,8 @@ export class InstanceTable implements InstanceControl {
   readonly #byContainer = new Map<string, Instance>();
   readonly #watchers = new WakeWatchers();
   readonly #retiring = new Map<string, Promise<void>>();
+  /** While the engine is asked for its list: instances whose status has changed since, so that the list may be older than what is known. */
+  readonly #moved = new Set<Instance>();
   readonly #parts: InstanceParts;
   readonly #sleeper: Sleeper;
   readonly #limit: RunningLimit;
@@ -250,7 +252,10 @@ export class InstanceTable implements InstanceControl {
 
   /** Holds what is known against what the engine shows, and takes over what is new. Never throws. */
   reconcile(): Promise<void> {
-    this.#reconciling ??= this.#reconcile().finally(() => (this.#reconciling = undefined));
+    this.#reconciling ??= this.#reconcile().finally(() => {
+      this.#reconciling = undefined;
+      this.#moved.clear();
+    });
     return this.#reconciling;
   }
 
@@ -261,7 +266,7 @@ export class InstanceTable implements InstanceControl {
       const reference = readLabel(key);
       if (!reference) continue;
       const instance = this.#obtain(reference);
-      if (instance.busy) continue;
+      if (instance.busy || this.#moved.has(instance)) continue;
       // A list without the container that is known is older than that container, so it says nothing about the others either.
       if (instance.containerId !== undefined && !containers.some(({ id }) => id === instance.containerId)) {
         if (!instance.isForeign) instance.distrust();
@@ -339,6 +344,7 @@ export class InstanceTable implements InstanceControl {
   #make(reference: Reference): Instance {
     return new Instance(reference, this.#parts, {
       changed: (instance, before) => {
+        if (this.#reconciling) this.#moved.add(instance);
         const after = instance.containerId;
         if (before !== undefined && before !== after && this.#byContainer.get(before) === instance) this.#byContainer.delete(before);
         if (after !== undefined) this.#byContainer.set(after, instance);

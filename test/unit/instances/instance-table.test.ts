@@ -234,6 +234,21 @@ describe('taking over', () => {
     expect(backend.ids(KEY)).toEqual([now]);
   });
 
+  it('believes no list that was asked for before a wake, so the requests of that wake go on being counted', async () => {
+    const { table, backend } = await opened();
+    await use();
+    await table.stop(WEB);
+    const list = await backend.list();
+    let answer = (): void => undefined;
+    backend.list = () => new Promise((resolve) => (answer = () => resolve(list)));
+    const reconciled = table.reconcile();
+    const run = await lease();
+    answer();
+    await reconciled;
+    expect(run.ended).toBe(false);
+    expect(table.report(WEB)).toMatchObject({ state: 'running', inFlight: 1 });
+  });
+
   it('uses a container that someone started by hand and never touches it', async () => {
     const { table, backend } = await opened();
     const id = await backend.startByHand('alice/web', 'main');
