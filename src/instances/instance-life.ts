@@ -133,16 +133,22 @@ export class InstanceLife {
     this.settle(observed);
   }
 
-  /** Shows what the engine says of a container that does not run, whatever was thought of it before. */
+  /**
+   * Shows what the engine says of a container that does not run, whatever was thought of it before. What failed stays failed, also
+   * without its container: whoever removes that by hand takes away neither the reason nor the time until the next try.
+   */
   settle(observed: Observed | undefined): void {
     if (observed?.state === 'running') return;
     this.#endRun();
-    if (!observed) this.#setStatus({ name: 'absent' });
-    else this.#setStatus({ name: observed.state === 'paused' ? 'paused' : this.#status.name === 'failed' ? 'failed' : 'stopped', containerId: observed.id });
+    const hasFailed = this.#status.name === 'failed';
+    if (observed) this.#setStatus({ name: observed.state === 'paused' ? 'paused' : hasFailed ? 'failed' : 'stopped', containerId: observed.id });
+    else this.#setStatus(hasFailed ? { name: 'failed', containerId: undefined } : { name: 'absent' });
   }
 
+  /** It was taken away, by us or where nothing has to be remembered of it. */
   absent(): void {
-    this.settle(undefined);
+    this.#endRun();
+    this.#setStatus({ name: 'absent' });
   }
 
   starting(containerId: string): void {

@@ -129,7 +129,7 @@ export class Instance {
 
   /** The engine says that this container is gone. */
   noticeRemoved(containerId: string): void {
-    if (this.containerId === containerId && SETTLED.has(this.status.name)) this.#life.absent();
+    if (this.containerId === containerId && SETTLED.has(this.status.name)) this.#life.settle(undefined);
   }
 
   /** What is known may be old, or a request failed at the address: ask the engine before the next use. */

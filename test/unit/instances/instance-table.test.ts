@@ -293,6 +293,22 @@ describe('a container that does not come up', () => {
     expect(backend.ids()).toHaveLength(1);
   });
 
+  it.each([[true], [false]])('keeps its reason and its back-off when somebody removes it by hand (told: %s)', async (isTold) => {
+    const { table, backend, configs } = await opened();
+    configs.containers.set(KEY, { env: { BEHAVIOUR: 'exits' } });
+    expect(await codeOf(lease())).toBe('instance_failed');
+    const [id] = backend.ids(KEY);
+    backend.isUp = isTold;
+    backend.removeByHand(id!);
+    backend.isUp = true;
+    if (isTold) await until('it is noticed', () => table.report(WEB).containerId === null);
+    for (let at = 0; at < 3; at += 1) expect(await lease().catch((thrown: unknown) => thrown)).toMatchObject({ code: 'instance_failed', privateDetail: ['one', 'two', 'three'] });
+    expect(table.report(WEB)).toMatchObject({ state: 'failed', containerId: null, error: { code: 'instance_failed' } });
+    expect(backend.ids(KEY)).toEqual([]);
+    await table.remove(WEB);
+    expect(table.reports()).toEqual([]);
+  });
+
   it('is tried again at once after its configuration changed', async () => {
     const { configs } = await opened();
     configs.containers.set(KEY, { env: { BEHAVIOUR: 'exits' } });
