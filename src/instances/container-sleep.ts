@@ -14,7 +14,8 @@ export class ContainerSleep {
   }
 
   async pause(observed: Observed): Promise<void> {
-    if (observed.state !== 'running') return;
+    // It ended unheard. Left as it was, it would be due again at once, and again.
+    if (observed.state !== 'running') return this.#life.settle(observed);
     this.#life.sinking('paused', observed.id);
     await this.#parts.backend.pause(observed.id);
   }

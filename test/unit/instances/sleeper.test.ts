@@ -111,6 +111,17 @@ describe('tiers of sleep', () => {
     await until('the other sleeps', () => state(other) === 'stopped');
   });
 
+  it('show what ended unheard as stopped, instead of pausing it again and again', async () => {
+    const { backend } = await opened({ pauseMs: 30 });
+    const run = await lease();
+    run.release();
+    backend.isUp = false;
+    backend.kill(run.containerId);
+    backend.isUp = true;
+    await until('it is noticed', () => state() === 'stopped', 2_000);
+    expect(backend.calls).not.toContain('pause');
+  });
+
   it('leave a container alone that someone started by hand', async () => {
     const { backend } = await opened({ pauseMs: 10, stopMs: 20, removeMs: 30 });
     await backend.startByHand('alice/web', 'main');
