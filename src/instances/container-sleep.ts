@@ -14,8 +14,11 @@ export class ContainerSleep {
   }
 
   async pause(observed: Observed): Promise<void> {
-    // It ended unheard. Left as it was, it would be due again at once, and again.
-    if (observed.state !== 'running') return this.#life.settle(observed);
+    if (observed.state !== 'running') {
+      // It ended unheard. Left as it was, it would be due again at once, and again.
+      this.#life.settle(observed);
+      return;
+    }
     this.#life.sinking('paused', observed.id);
     await this.#parts.backend.pause(observed.id);
   }

@@ -1,7 +1,7 @@
 import { asPipesError } from '../core/errors.ts';
 import type { Target } from '../targets/target.ts';
 import type { Observed, RunSpec } from './backend.ts';
-import type { BringUp } from './bring-up.ts';
+import { OWN_FAILURES, type BringUp } from './bring-up.ts';
 import type { ContainerSleep } from './container-sleep.ts';
 import type { InstanceLife } from './instance-life.ts';
 import type { InstanceParts } from './instance-parts.ts';
@@ -23,7 +23,7 @@ export class Replacement {
     this.#sleep = sleep;
   }
 
-  /** Resolves when the new one serves. @throws PipesError when it does not, and the old one does */
+  /** Resolves when the new one serves. @throws PipesError why it does not; the old one serves then, unless that failed as well */
   async replace(old: Observed, target: Target): Promise<void> {
     try {
       // Those who watch a wake are not told of a replacement: the old one serves them.
@@ -57,10 +57,20 @@ export class Replacement {
     } catch (thrown) {
       const created = this.#life.containerId;
       if (created !== undefined && created !== old.id) await backend.remove(created);
-      this.#life.starting(old.id);
-      this.#life.serve(await launcher.resume({ ...old, state: 'exited' }, this.#bringUp.attempt(target)));
+      await this.#bringBack(old, target);
       throw thrown;
     }
     await backend.remove(old.id);
+  }
+
+  /** Where the old one does not come up again either, that is what the state says, and the next request tries again. */
+  async #bringBack(old: Observed, target: Target): Promise<void> {
+    try {
+      this.#life.starting(old.id);
+      this.#life.serve(await this.#parts.launcher.resume({ ...old, state: 'exited' }, this.#bringUp.attempt(target)));
+    } catch (thrown) {
+      const error = asPipesError(thrown);
+      this.#life.failed(error, OWN_FAILURES.has(error.code));
+    }
   }
 }

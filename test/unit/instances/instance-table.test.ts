@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { PipesError } from '../../../src/core/errors.ts';
+import { PipesError } from '../../../src/core/errors.ts';
 import type { Run } from '../../../src/instances/run.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
 import { FakeBackend } from '../../fakes/fake-backend.ts';
@@ -359,6 +359,21 @@ describe('replacement', () => {
     expect(await use()).toBe(old);
     expect(backend.ids(KEY)).toEqual([old]);
     expect(table.report(WEB)).toMatchObject({ state: 'running', error: { code: 'instance_failed' } });
+  });
+
+  it('shows that neither came up where the old one cannot come back', async () => {
+    const { table, backend, configs } = await opened();
+    configs.containers.set(KEY, { volumes: ['data:/data'] });
+    const old = await use();
+    const start = backend.start.bind(backend);
+    backend.start = (id) => (id === old ? Promise.reject(new PipesError('image_unusable', 'Its program is gone.')) : start(id));
+    configs.containers.set(KEY, { volumes: ['data:/data'], env: { BEHAVIOUR: 'exits' } });
+    expect(await codeOf(table.reconfigure(WEB))).toBe('instance_failed');
+    expect(table.report(WEB)).toMatchObject({ state: 'failed', containerId: old, error: { code: 'instance_failed' } });
+    configs.containers.set(KEY, { volumes: ['data:/data'] });
+    await table.reconfigure(WEB);
+    backend.start = start;
+    expect(await use()).toBe(old);
   });
 
   it('makes anew at the next request what slept while its configuration or image changed', async () => {
