@@ -154,16 +154,17 @@ export class ImageDisk {
   async #remove({ id, entries, isLeftover }: Pulled): Promise<boolean> {
     const { shelf } = this.#options;
     if (isLeftover) return shelf.remove(id);
-    for (const { name } of entries) {
-      const removal = shelf.remove(name);
-      this.#removing.set(name, removal.then(() => undefined, () => undefined));
-      try {
-        if (!(await removal)) return false;
-      } finally {
-        this.#removing.delete(name);
-      }
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    // All names at once: what is found by the last of them while the first is taken off would be gone a moment later.
+    for (const { name } of entries) this.#removing.set(name, ended);
+    try {
+      for (const { name } of entries) if (!(await shelf.remove(name))) return false;
+      return true;
+    } finally {
+      for (const { name } of entries) this.#removing.delete(name);
+      end();
     }
-    return true;
   }
 
   /** Forgets what was looked at and is not left; what was pulled meanwhile stays. */

@@ -190,6 +190,21 @@ describe('ImageDisk', () => {
     expect([mayLook, world.images.size]).toEqual([true, 0]);
   });
 
+  it('makes who wants an image by another of its names wait as well', async () => {
+    const world = new World();
+    world.has('a', 'alice/web:main', 100);
+    world.has('a', 'alice/web:v1', 100);
+    let release = (): void => undefined;
+    world.hold = new Promise((resolve) => (release = resolve));
+    const disk = world.disk(0);
+    const tidied = disk.tidy();
+    await new Promise((resolve) => setImmediate(resolve));
+    const used = disk.beforeUse(ref('alice/web:v1')).then(() => world.images.size);
+    release();
+    expect(await used).toBe(0);
+    await tidied;
+  });
+
   it('counts from the last use, and keeps that over a restart', async () => {
     const world = new World();
     world.has('a', 'alice/a:main', 100, { idleHours: 50 });
