@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { PipesError } from '../core/errors.ts';
+import { PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { parseReference, printReference, type Reference } from '../targets/reference.ts';
 import type { Backend, BackendListener, Observed } from './backend.ts';
@@ -98,7 +98,7 @@ export class InstanceTable implements InstanceControl {
   async close(): Promise<void> {
     clearInterval(this.#reconcileTimer);
     this.#sleeper.stop();
-    this.#closing.abort(new Error('pipes is stopping'));
+    this.#closing.abort(new PipesError('shutting_down', 'pipes is stopping.'));
     await this.#watch?.stop();
     await this.#reconciling;
   }

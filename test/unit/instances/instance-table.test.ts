@@ -54,6 +54,15 @@ describe('a wake', () => {
     expect(backend.calls.length).toBe(calls);
   });
 
+  it('ends as shutting_down when pipes stops meanwhile', async () => {
+    const { table, configs } = await opened();
+    configs.containers.set(KEY, { env: { BEHAVIOUR: 'silent' } });
+    const woken = codeOf(lease());
+    await until('it is on its way', () => state() === 'starting');
+    await table.close();
+    expect(await woken).toBe('shutting_down');
+  });
+
   it('goes on for the others when one leaves', async () => {
     const { backend } = await opened();
     backend.latencyMs = 10;
