@@ -18,13 +18,19 @@ export const onOff: Kind<boolean> = {
   },
 };
 
+/**
+ * What is always waited for ends in ten days at most: timers of Node above 2^31 ms (24.8 days) fire at once, and two such times may
+ * be added up. Where `off` is allowed, whoever waits knows how to wait longer.
+ */
+const LONGEST_WAIT_MS = 10 * 86_400_000;
+
 /** Milliseconds; `off` is Infinity where it is allowed. */
 export function duration(options: { readonly orOff?: true } = {}): Kind<number> {
   return {
-    allowed: `a duration such as 500ms, 30s, 15m, 2h or 7d${options.orOff ? ', or off' : ''}`,
+    allowed: `a duration such as 500ms, 30s, 15m, 2h or 7d${options.orOff ? ', or off' : ', at most 10d'}`,
     parse: (text) => {
       const durationMs = parseDuration(text);
-      return durationMs === Infinity && !options.orOff ? undefined : durationMs;
+      return durationMs !== undefined && durationMs > LONGEST_WAIT_MS && !options.orOff ? undefined : durationMs;
     },
   };
 }
