@@ -169,9 +169,7 @@ export class Pipes {
       stopGraceS: STOP_GRACE_S,
       adoptForeign: settings.ADOPT_FOREIGN,
       reconcileEveryMs: RECONCILE_EVERY_MS,
-      admitColdStart: (client, isNewTarget) => {
-        if (client !== undefined) wakeRate.admit(client, isNewTarget);
-      },
+      admitColdStart: (client, isNewTarget) => (client === undefined ? undefined : wakeRate.admit(client, isNewTarget)),
       onWoken: (key, timing) => {
         tallies.wakes.woken(timing);
         refresher.noteWoken(key, timing.from);

@@ -69,8 +69,7 @@ export class BringUp {
     }
     // Of a paused one only the configuration is compared: where its tag has moved, it serves until the new one is ready beside it (`TagRefresher`).
     if (observed?.state === 'paused' && observed.configHash === configHash(target.imageRef, target.config)) {
-      this.#life.starting(observed.id);
-      return launcher.resume(observed, attempt);
+      return this.#resume(observed, attempt);
     }
     if (!observed && adoptForeign) {
       const foreign = await backend.findForeign(this.#life.reference, target.imageRef, target.config.port);
@@ -78,11 +77,22 @@ export class BringUp {
     }
     const spec = await this.#specOrReuse(observed, attempt);
     if (observed && (spec === undefined || (observed.configHash === spec.configHash && this.#life.mayKeep(observed.imageId, spec.image.id)))) {
-      this.#life.starting(observed.id);
-      return launcher.resume(observed, attempt);
+      return this.#resume(observed, attempt);
     }
     if (observed) await this.#discard(observed);
     return launcher.create(spec!, attempt);
+  }
+
+  async #resume(observed: Observed, attempt: Attempt): Promise<Live> {
+    try {
+      this.#life.starting(observed.id);
+      return await this.#parts.launcher.resume(observed, attempt);
+    } catch (thrown) {
+      // Somebody removed it a moment ago, which is no failure of its own.
+      if (asPipesError(thrown).code !== 'instance_failed' || (await this.#parts.backend.inspect(observed.id))) throw thrown;
+      this.#life.absent();
+      return this.#launch(undefined, attempt);
+    }
   }
 
   async #discard(observed: Observed): Promise<void> {

@@ -30,10 +30,10 @@ export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' |
   /** A container was removed, by whomever. */
   readonly onContainerGone?: () => void;
   /**
-   * Asked before a request starts something.
+   * Asked before a request starts something; what it gives is called when there turns out to be nothing to start.
    * @throws PipesError `rate_limited`
    */
-  readonly admitColdStart: (client: string | undefined, isNewTarget: boolean) => void;
+  readonly admitColdStart: (client: string | undefined, isNewTarget: boolean) => (() => void) | undefined;
 }
 
 /**
@@ -108,17 +108,19 @@ export class InstanceTable implements InstanceControl {
       const instance = this.#roster.obtain(reference);
       const warm = instance.tryLease();
       if (warm) return warm;
+      let takeBack: (() => void) | undefined;
       try {
         if (instance.isCold) {
           // What may not run at all must not use up what may.
           this.#options.resolver.resolve(instance.reference);
-          this.#options.admitColdStart(client, instance.status.name === 'absent');
+          takeBack = this.#options.admitColdStart(client, instance.status.name === 'absent');
         }
         const run = await instance.wake(signal);
         // A stop may have come between the end of the wake and this line; then this request starts it again.
         if (!run.ended) return run.acquire();
       } catch (thrown) {
         this.#roster.dropIfAbsent(instance);
+        if (thrown instanceof PipesError && thrown.code === 'image_not_found') takeBack?.();
         if (!(thrown instanceof TagMoved)) throw thrown;
         this.#roster.alias(reference, this.#roster.obtain(thrown.reference));
       }

@@ -265,7 +265,7 @@ export class Instance {
     const target = this.#resolve();
     let observed: Observed | undefined;
     try {
-      observed = await this.#observe();
+      observed = await (this.#life.run && !this.#parts.isTold() ? within(HUNG_AFTER_MS, this.#observe()) : this.#observe());
     } catch (thrown) {
       // Warm targets go on being served while the engine is away (INTERFACE 3); its return makes us ask again.
       if (this.#life.run && asPipesError(thrown).code === 'engine_unavailable') return this.#life.stillServes();
@@ -324,6 +324,21 @@ export class Instance {
 
 /** Between two jobs; in all other states a job of ours is at work and finds out by itself. */
 const SETTLED: ReadonlySet<string> = new Set(['running', 'paused', 'stopped', 'failed', 'absent']);
+
+/** While the engine tells nothing, how long a request to what serves waits for its word. */
+const HUNG_AFTER_MS = 1_000;
+
+async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new PipesError('engine_unavailable', 'The container engine does not answer.')), limitMs);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** The promise's outcome, or the signal's reason if that comes first; the promise goes on for the others. */
 function leave<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -40,6 +40,12 @@ export class TokenBuckets {
     if (!oldest.done) this.#buckets.delete(oldest.value);
   }
 
+  /** Gives back a token that was taken for nothing. */
+  giveBack(key: string): void {
+    const bucket = this.#buckets.get(key);
+    if (bucket) this.#buckets.set(key, { ...bucket, tokens: Math.min(this.#rate.count, bucket.tokens + 1) });
+  }
+
   get size(): number {
     return this.#buckets.size;
   }

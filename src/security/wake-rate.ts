@@ -23,18 +23,26 @@ export class WakeRate {
 
   /**
    * Counts one cold start, or refuses it and counts nothing.
+   * @returns to be called when there turned out to be no such image: the client's attempt stays counted, but names that
+   *   somebody invents do not use up what there is of new targets for everybody
    * @throws PipesError `rate_limited` with the time to wait
    */
-  admit(clientAddress: string, isNewTarget: boolean): void {
-    if (isLoopback(clientAddress)) return;
+  admit(clientAddress: string, isNewTarget: boolean): () => void {
+    if (isLoopback(clientAddress)) return nothing;
     const client = clientKey(clientAddress);
     const clientWaitMs = this.#perClient.waitMs(client);
     if (clientWaitMs > 0) throw tooMany('You have started too many sleeping targets', clientWaitMs);
     const newWaitMs = isNewTarget ? this.#newTargets.waitMs(ALL) : 0;
     if (newWaitMs > 0) throw tooMany('Too many new targets have been started here', newWaitMs);
     this.#perClient.take(client);
-    if (isNewTarget) this.#newTargets.take(ALL);
+    if (!isNewTarget) return nothing;
+    this.#newTargets.take(ALL);
+    return () => this.#newTargets.giveBack(ALL);
   }
+}
+
+function nothing(): void {
+  // Nothing was taken of what belongs to all.
 }
 
 const MAX_CLIENTS = 10_000;

@@ -47,7 +47,8 @@ describe('a tag that moves under load', () => {
     const [perS, forMs, replacements] = isLong ? [200, 60_000, 20] : [100, 12_000, 5];
     const outcome = await runReplacements({ apps, repo: 'told', registry: registry.host, dockerHost: lab.dockerHost, pipesPort: pipes.port, perS, forMs, replacements });
     expect(outcome.failures).toEqual([]);
-    expect(outcome.requests).toBeGreaterThanOrEqual((perS * forMs) / 1000);
+    // The load ends with its clock, which may leave the last few unsent.
+    expect(outcome.requests).toBeGreaterThan((0.98 * perS * forMs) / 1000);
     expect(outcome.versions).toHaveLength(6);
     expect([outcome.answersInTheEnd, outcome.containersInTheEnd]).toEqual([outcome.last, 1]);
   }, 180_000);

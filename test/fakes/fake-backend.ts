@@ -46,6 +46,8 @@ export class FakeBackend implements Backend {
   /** The most containers of one reference that ever ran at once. */
   mostAtOnce = 0;
   readonly #containers = new Map<string, Container>();
+  /** True: calls are taken and never answered. */
+  isHung = false;
   readonly #listeners = new Set<BackendListener>();
   #count = 0;
 
@@ -219,6 +221,7 @@ export class FakeBackend implements Backend {
   async #call(name: string, signal?: AbortSignal): Promise<void> {
     this.calls.push(name);
     signal?.throwIfAborted();
+    if (this.isHung) await new Promise(() => undefined);
     if (this.latencyMs > 0) await delay(this.latencyMs, undefined, { signal });
     else await Promise.resolve();
     if (!this.isUp) throw new PipesError('engine_unavailable', 'The engine is away.');

@@ -98,9 +98,30 @@ describe('a wake', () => {
     await until('it is forgotten', () => table.canonical(other) === other);
   });
 
+  it('takes back what it counted of new targets when there is no such image', async () => {
+    let left = 5;
+    const { table, images } = await opened({
+      admitColdStart: () => {
+        left -= 1;
+        return () => (left += 1);
+      },
+    });
+    for (let at = 0; at < 20; at += 1) {
+      images.missing.add(`docker.io/x/y${at}:latest`);
+      expect(await codeOf(table.lease(parseReference(`x/y${at}`), undefined, NEVER))).toBe('image_not_found');
+    }
+    await use();
+    expect(left).toBe(4);
+  });
+
   it('asks whether it may before it counts as a cold start', async () => {
     let admitted = 0;
-    await opened({ admitColdStart: () => (admitted += 1) });
+    await opened({
+      admitColdStart: () => {
+        admitted += 1;
+        return undefined;
+      },
+    });
     expect(await codeOf(bench.table.lease(parseReference('forbidden/web'), undefined, NEVER))).toBe('image_forbidden');
     expect(admitted).toBe(0);
     await use();
@@ -181,6 +202,31 @@ describe('what happens behind its back', () => {
     expect(table.tryLease(KEY)).toBeUndefined();
     expect(await use()).toBe(id);
     expect(backend.running(KEY)).toEqual([id]);
+  });
+
+  it('serves what is warm also while the engine takes questions and never answers', async () => {
+    const { backend } = await opened();
+    const id = await use();
+    backend.lose();
+    backend.isHung = true;
+    const startedMs = performance.now();
+    expect(await use()).toBe(id);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+
+  it('makes a new one when the container is removed between the look at it and its start', async () => {
+    const { table, backend } = await opened();
+    const before = await use();
+    await table.stop(WEB);
+    const start = backend.start.bind(backend);
+    backend.start = async (id) => {
+      if (id === before) backend.removeByHand(id);
+      await start(id);
+    };
+    const now = await use();
+    expect(now).not.toBe(before);
+    expect(backend.running(KEY)).toEqual([now]);
+    expect(table.report(WEB).error).toBeNull();
   });
 });
 

@@ -73,4 +73,14 @@ describe('TokenBuckets', () => {
     times(2, () => buckets.take('a'));
     expect(buckets.waitMs('a')).toBe(500);
   });
+
+  it('gives back to all what a name that does not exist took, and not to the client', () => {
+    const rate = new WakeRate({ perClient: { count: 3, perMs: 60_000 }, newTargets: { count: 1, perMs: 3_600_000 }, nowMs: () => 0 });
+    rate.admit('203.0.113.1', true)();
+    rate.admit('203.0.113.1', true)();
+    rate.admit('203.0.113.2', true);
+    expect(() => rate.admit('203.0.113.3', true)).toThrow(expect.objectContaining({ code: 'rate_limited' }) as Error);
+    rate.admit('203.0.113.1', false);
+    expect(() => rate.admit('203.0.113.1', false)).toThrow(expect.objectContaining({ code: 'rate_limited' }) as Error);
+  });
 });
