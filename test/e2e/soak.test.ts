@@ -10,7 +10,7 @@ import { Soak } from '../soak/soak.ts';
 import { takeVitals, type Vitals } from '../soak/vitals.ts';
 
 /** `make soak` sets it to 60. */
-const MINUTES = Number(process.env['SOAK_MINUTES'] ?? 1);
+const MINUTES = Number(process.env['SOAK_MINUTES'] ?? 3);
 const SEED = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000);
 const APPS = 6;
 const IDLE = { IDLE_PAUSE: '1s', IDLE_STOP: '2500ms', IDLE_REMOVE: '6s' };
