@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { ApiContext } from './api-context.ts';
 import { faultsOf, type Fault } from './contract/faults.ts';
 
@@ -23,9 +24,6 @@ export function invalid(faults: readonly Fault[]): PipesError {
   const more = faults.length > FAULTS_IN_DETAIL ? `; and ${faults.length - FAULTS_IN_DETAIL} more in "faults"` : '';
   return new PipesError('invalid_request', `The body is not valid: ${named}${more}.`, { members: { faults } });
 }
-
-/** What a timer can count to; one that is set for longer, or never (`off`), would go off at once. */
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** The sentence for people stays readable; the member `faults` has them all. */
 const FAULTS_IN_DETAIL = 5;
@@ -75,7 +73,7 @@ function collect(ctx: ApiContext, timeoutMs: number): Promise<Buffer> {
     const end = (): void => finish(() => resolve(Buffer.concat(chunks)));
     const broken = (): void => finish(() => reject(new PipesError('invalid_request', 'The connection broke off before the body was whole.')));
     const late = (): void => finish(() => reject(new PipesError('request_timeout', `The body was not whole after ${timeoutMs / 1000} s.`)));
-    const timer = setTimeout(late, Math.min(timeoutMs, LONGEST_TIMEOUT_MS));
+    const timer = setTimeout(late, Math.min(timeoutMs, LONGEST_TIMER_MS));
     if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT_BYTES) return refuse();
     letItSend(ctx);
     request.on('data', take).on('end', end).on('error', broken).on('close', broken);

@@ -1,6 +1,7 @@
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 import { PipesError, asPipesError } from '../core/errors.ts';
 import { SingleFlight } from '../core/single-flight.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import { printImageRef, type ImageRef } from './image-ref.ts';
 import type { ImageStore, LayerProgress, LocalImage, PullListener } from './image-store.ts';
 import { MissingImages } from './missing-images.ts';
@@ -199,9 +200,6 @@ const MISSING_FOR_MS = 30_000;
 /** Anyone can make up host names: a stranger who tries many must not fill the memory. */
 const MISSING_CAPACITY = 2_000;
 const TAGS_TIMEOUT_MS = 10_000;
-
-/** Longest wait that Node's timers know; anything above would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 function deadlineAfter(timeoutMs: number): AbortSignal {
   return timeoutMs > LONGEST_TIMER_MS ? new AbortController().signal : AbortSignal.timeout(timeoutMs);

@@ -1,4 +1,5 @@
 import type { Log } from '../core/log.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { IdleTimes } from '../targets/target-config.ts';
 import type { Instance, SleepTier } from './instance.ts';
 
@@ -48,7 +49,7 @@ export class Sleeper {
     if (atMs >= this.#dueAtMs) return;
     this.#dueAtMs = atMs;
     clearTimeout(this.#timer);
-    const delayMs = Math.min(Math.max(atMs - this.#options.now(), SHORTEST_DELAY_MS), LONGEST_DELAY_MS);
+    const delayMs = Math.min(Math.max(atMs - this.#options.now(), SHORTEST_DELAY_MS), LONGEST_TIMER_MS);
     this.#timer = setTimeout(() => this.#look(), delayMs);
   }
 
@@ -104,6 +105,4 @@ const DEEPER: Readonly<Record<string, readonly SleepTier[] | undefined>> = {
 /** Timers are not exact; this keeps a deadline that is missed by a hair from being a busy loop. */
 const SHORTEST_DELAY_MS = 5;
 const BUSY_DELAY_MS = 50;
-/** The most that a timer of Node takes. */
-const LONGEST_DELAY_MS = 2 ** 31 - 1;
 const RETRY_AFTER_MS = 30_000;

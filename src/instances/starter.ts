@@ -1,4 +1,5 @@
 import { PipesError } from '../core/errors.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { Target } from '../targets/target.ts';
 import type { Backend, Observed } from './backend.ts';
 import { untilReady } from './readiness.ts';
@@ -38,7 +39,7 @@ export class Starter {
   async begin(containerId: string, { target, signal, onProgress, timing }: Attempt, how: 'start' | 'wait'): Promise<Live> {
     const startedMs = performance.now();
     const death = new AbortController();
-    const deadline = AbortSignal.timeout(Math.min(target.config.startTimeoutMs, 2 ** 31 - 1));
+    const deadline = AbortSignal.timeout(Math.min(target.config.startTimeoutMs, LONGEST_TIMER_MS));
     this.#deaths.set(containerId, death);
     const look = setInterval(() => void this.#lookForDeath(containerId, death), LOOK_EVERY_MS);
     try {

@@ -1,6 +1,7 @@
 import { BoundedQueue } from '../core/bounded-queue.ts';
 import { asPipesError, PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { ImageRef } from '../images/image-ref.ts';
 import type { LocalImage } from '../images/image-store.ts';
 import { FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS } from './backoff.ts';
@@ -307,9 +308,6 @@ const LOOKS_MS: readonly number[] = [300, 2_000, 10_000];
 
 /** Part of the period by which each sweep comes earlier or later. */
 const JITTER = 0.1;
-
-/** Longest wait that Node's timers know; anything above would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What fails is asked for: with a new image it may come up. */
 const IN_USE: ReadonlySet<string> = new Set(['running', 'paused', 'failed']);

@@ -1,3 +1,4 @@
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { IncomingMessage } from 'node:http';
 import type { Run } from '../instances/run.ts';
 import type { WakeProgress } from '../instances/wake-progress.ts';
@@ -60,6 +61,3 @@ export class PageTurns {
     return progress;
   }
 }
-
-/** Longest wait that Node's timers know; anything above would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;

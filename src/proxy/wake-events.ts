@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PipesError } from '../core/errors.ts';
-import { problemOf } from '../core/problem.ts';
 import type { WakeProgress } from '../instances/wake-progress.ts';
 import { printReference, type Reference } from '../targets/reference.ts';
 import { sendError } from './pages.ts';
+import { wakeMessage } from './wake-message.ts';
 import type { Waker } from './waker.ts';
 
 /** Where a target's host tells how its wake goes on. */
@@ -47,9 +47,7 @@ export class WakeEvents {
 
 /** A progress as visitors may see it: one JSON document. */
 export function printProgress(progress: WakeProgress): string {
-  if (progress.phase !== 'failed') return JSON.stringify(progress);
-  const { error } = progress;
-  return JSON.stringify({ phase: 'failed', problem: problemOf(error), retryAfterS: error.retryAfterS ?? null });
+  return JSON.stringify(wakeMessage(progress));
 }
 
 /** All targets together; each is a connection that only waits. */
