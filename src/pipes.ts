@@ -29,11 +29,11 @@ import { Forwarder } from './proxy/forwarder.ts';
 import { HostCache } from './proxy/host-cache.ts';
 import { ProxyServer } from './proxy/proxy-server.ts';
 import { QuietRules } from './proxy/quiet.ts';
-import { ConfigRights } from './security/config-rights.ts';
-import { Credentials } from './security/credentials.ts';
-import { Policy } from './security/policy.ts';
-import { WakeRate } from './security/wake-rate.ts';
-import { WebhookSecret } from './security/webhook-secret.ts';
+import { ConfigRights } from './security/api/config-rights.ts';
+import { Credentials } from './security/api/credentials.ts';
+import { Policy } from './security/proxy/policy.ts';
+import { WakeRate } from './security/proxy/wake-rate.ts';
+import { WebhookSecret } from './security/api/webhook-secret.ts';
 import { PipesFile } from './store/pipes-file.ts';
 import { TargetResolver } from './targets/target-resolver.ts';
 

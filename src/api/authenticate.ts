@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { PipesError } from '../core/errors.ts';
-import type { Credentials } from '../security/credentials.ts';
-import { bearerOf } from '../security/own-tokens.ts';
-import type { Principal } from '../security/principal.ts';
-import { allows, isAdmin } from '../security/scopes.ts';
+import type { Credentials } from '../security/api/credentials.ts';
+import { bearerOf } from '../security/api/own-tokens.ts';
+import type { Principal } from '../security/api/principal.ts';
+import { allows, isAdmin } from '../security/api/scopes.ts';
 import type { ApiContext } from './api-context.ts';
 
 /** The address of whoever sent a request; behind a trusted proxy it is not the socket's. */

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { InstanceControl } from '../instances/instance-control.ts';
 import type { InstanceUsage } from '../instances/instance-usage.ts';
-import { allows } from '../security/scopes.ts';
+import { allows } from '../security/api/scopes.ts';
 import { parseReference, repositoryOf } from '../targets/reference.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { ApiContext, ApiState } from './api-context.ts';

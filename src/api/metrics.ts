@@ -1,6 +1,6 @@
 import type Router from '@koa/router';
 import { PipesError } from '../core/errors.ts';
-import { readsEverything } from '../security/scopes.ts';
+import { readsEverything } from '../security/api/scopes.ts';
 import type { ApiContext, ApiState } from './api-context.ts';
 import type { Authentication } from './authenticate.ts';
 

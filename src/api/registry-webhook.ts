@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import { PipesError } from '../core/errors.ts';
-import { allows } from '../security/scopes.ts';
-import type { WebhookSecret } from '../security/webhook-secret.ts';
+import { allows } from '../security/api/scopes.ts';
+import type { WebhookSecret } from '../security/api/webhook-secret.ts';
 import { repositoryOf, type Reference } from '../targets/reference.ts';
 import type { ApiContext, ApiState } from './api-context.ts';
 import type { Authentication } from './authenticate.ts';

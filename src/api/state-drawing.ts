@@ -1,7 +1,7 @@
 import { problemOf } from '../core/problem.ts';
 import type { InstanceReport } from '../instances/instance-control.ts';
 import type { WakeTiming } from '../instances/wake-progress.ts';
-import type { Principal } from '../security/principal.ts';
+import type { Principal } from '../security/api/principal.ts';
 import { parseReference, repositoryOf } from '../targets/reference.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { ContainerState } from './contract/container-state.ts';

@@ -1,7 +1,7 @@
 import { PipesError } from '../core/errors.ts';
 import type { InstanceControl } from '../instances/instance-control.ts';
-import type { ConfigRights, FarReachingConfig } from '../security/config-rights.ts';
-import type { Principal } from '../security/principal.ts';
+import type { ConfigRights, FarReachingConfig } from '../security/api/config-rights.ts';
+import type { Principal } from '../security/api/principal.ts';
 import { printReference, repositoryOf, type Reference } from '../targets/reference.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { ApiContext } from './api-context.ts';

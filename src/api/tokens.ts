@@ -1,8 +1,8 @@
 import type Router from '@koa/router';
 import { PipesError } from '../core/errors.ts';
-import type { Credentials } from '../security/credentials.ts';
-import type { Scope } from '../security/principal.ts';
-import { parseScope } from '../security/scopes.ts';
+import type { Credentials } from '../security/api/credentials.ts';
+import type { Scope } from '../security/api/principal.ts';
+import { parseScope } from '../security/api/scopes.ts';
 import type { ApiContext, ApiState } from './api-context.ts';
 import type { Authentication } from './authenticate.ts';
 import { NewToken, expiryMs, type MadeToken, type TokenEntry } from './contract/tokens.ts';

@@ -1,5 +1,5 @@
-import type { Principal } from '../security/principal.ts';
-import { allows } from '../security/scopes.ts';
+import type { Principal } from '../security/api/principal.ts';
+import { allows } from '../security/api/scopes.ts';
 import type { TargetConfig } from '../targets/target-config.ts';
 
 /** Stands for each environment value that the reader may not change, and so not see (INTERFACE 4). */

@@ -4,7 +4,7 @@ import { Low } from 'lowdb';
 import { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
 import type { PulledImage, PulledImageStore } from '../images/pulled-images.ts';
-import type { StoredToken, TokenStore } from '../security/token-store.ts';
+import type { StoredToken, TokenStore } from '../security/api/token-store.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { TargetConfig } from '../targets/target-config.ts';
 import { ConfigDirLock } from './config-dir-lock.ts';

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS, trustedProxies, type Setting } from '../../../src/config/settings.ts';
 import { parseRegistryBase } from '../../../src/images/image-ref.ts';
-import { Credentials, API_TOKEN_LENGTH } from '../../../src/security/credentials.ts';
-import { Policy } from '../../../src/security/policy.ts';
+import { Credentials, API_TOKEN_LENGTH } from '../../../src/security/api/credentials.ts';
+import { Policy } from '../../../src/security/proxy/policy.ts';
 
 const all = Object.entries(SETTINGS) as [string, Setting<unknown>][];
 

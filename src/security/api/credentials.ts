@@ -1,9 +1,9 @@
-import { PipesError } from '../core/errors.ts';
-import { clientKey } from './client-address.ts';
+import { PipesError } from '../../core/errors.ts';
+import { clientKey } from '../client-address.ts';
 import { bearerOf, carriesOwnToken, hashToken, looksMade, makeTokenText, sameHash } from './own-tokens.ts';
 import type { Principal, Scope } from './principal.ts';
 import { parseScope, printScope } from './scopes.ts';
-import { TokenBuckets } from './token-buckets.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 import type { StoredToken, TokenStore } from './token-store.ts';
 
 export interface CredentialsOptions {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigRights, type FarReachingConfig } from '../../../src/security/config-rights.ts';
-import { Policy } from '../../../src/security/policy.ts';
-import type { Principal } from '../../../src/security/principal.ts';
-import { parseScope } from '../../../src/security/scopes.ts';
+import { ConfigRights, type FarReachingConfig } from '../../../../src/security/api/config-rights.ts';
+import { Policy } from '../../../../src/security/proxy/policy.ts';
+import type { Principal } from '../../../../src/security/api/principal.ts';
+import { parseScope } from '../../../../src/security/api/scopes.ts';
 
 const holder = (scope: string): Principal => ({ name: 'x', scopes: [parseScope(scope)!] });
 const policy = Policy.from('alice/*,library/*', 'alice/secret')!;

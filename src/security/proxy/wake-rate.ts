@@ -1,6 +1,6 @@
-import { PipesError } from '../core/errors.ts';
-import { clientKey, isLoopback } from './client-address.ts';
-import { TokenBuckets, type Rate } from './token-buckets.ts';
+import { PipesError } from '../../core/errors.ts';
+import { clientKey, isLoopback } from '../client-address.ts';
+import { TokenBuckets, type Rate } from '../token-buckets.ts';
 
 export interface WakeRateOptions {
   /** `WAKE_RATE`: cold starts that one client may cause. */

@@ -1,5 +1,5 @@
-import { PipesError } from '../core/errors.ts';
-import { compilePatterns, type RepositoryMatcher } from './patterns.ts';
+import { PipesError } from '../../core/errors.ts';
+import { compilePatterns, type RepositoryMatcher } from '../patterns.ts';
 
 /** Which `user/repo` may be run from a registry: inside `ALLOW` and not inside `DENY`. */
 export class Policy {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Principal } from '../../../src/security/principal.ts';
-import { allows, isAdmin, parseScope, printScope, readsEverything, type Right } from '../../../src/security/scopes.ts';
+import type { Principal } from '../../../../src/security/api/principal.ts';
+import { allows, isAdmin, parseScope, printScope, readsEverything, type Right } from '../../../../src/security/api/scopes.ts';
 
 const holder = (...scopes: string[]): Principal => ({ name: 'x', scopes: scopes.map((scope) => parseScope(scope)!) });
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { WakeRate } from '../../../src/security/wake-rate.ts';
-import { TokenBuckets } from '../../../src/security/token-buckets.ts';
+import { WakeRate } from '../../../../src/security/proxy/wake-rate.ts';
+import { TokenBuckets } from '../../../../src/security/token-buckets.ts';
 
 let nowMs = 0;
 beforeEach(() => (nowMs = 0));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Policy } from '../../../src/security/policy.ts';
+import { Policy } from '../../../../src/security/proxy/policy.ts';
 
 describe('Policy', () => {
   it('runs what ALLOW names and DENY does not', () => {

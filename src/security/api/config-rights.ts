@@ -1,5 +1,5 @@
-import { DOCKER_HUB, parseImageRef, type RegistryBase } from '../images/image-ref.ts';
-import type { Policy } from './policy.ts';
+import { DOCKER_HUB, parseImageRef, type RegistryBase } from '../../images/image-ref.ts';
+import type { Policy } from '../proxy/policy.ts';
 import type { Principal } from './principal.ts';
 import { allows, isAdmin } from './scopes.ts';
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Credentials } from '../../../src/security/credentials.ts';
-import type { StoredToken, TokenStore } from '../../../src/security/token-store.ts';
+import { Credentials } from '../../../../src/security/api/credentials.ts';
+import type { StoredToken, TokenStore } from '../../../../src/security/api/token-store.ts';
 
 class Tokens implements TokenStore {
   readonly kept: StoredToken[] = [];

@@ -1,4 +1,4 @@
-import { compilePattern } from './patterns.ts';
+import { compilePattern } from '../patterns.ts';
 import type { Principal, Scope } from './principal.ts';
 
 /** `admin` may do everything, `deploy` may change a repository's targets and read them, `read` may look. */
