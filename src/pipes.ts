@@ -29,7 +29,7 @@ import { Forwarder } from './proxy/forwarder.ts';
 import { HostCache } from './proxy/host-cache.ts';
 import { ProxyServer } from './proxy/proxy-server.ts';
 import { QuietRules } from './proxy/quiet.ts';
-import { ConfigRights } from './security/api/config-rights.ts';
+import { ConfigRights, type Bounds } from './security/api/config-rights.ts';
 import { Credentials } from './security/api/credentials.ts';
 import { Policy } from './security/proxy/policy.ts';
 import { WakeRate } from './security/proxy/wake-rate.ts';
@@ -183,7 +183,7 @@ export class Pipes {
       control: table,
       configs: this.#store,
       credentials,
-      rights: new ConfigRights(policy, registry),
+      rights: new ConfigRights(policy, registry, deployBounds(settings)),
       health: { health: () => this.#health(table) },
       output: new InstanceOutput({ control: table, backend }),
       usage: new InstanceUsage({ backend, memoryTimeoutMs: MEMORY_TIMEOUT_MS }),
@@ -262,6 +262,9 @@ interface Running {
   readonly server: ProxyServer;
 }
 
+/** Ten times what START_TIMEOUT allows by default: slow starters of the usual kind get there. */
+const LONGEST_READINESS_MS = 600_000;
+
 /** As `docker stop` has it. */
 const STOP_GRACE_S = 10;
 
@@ -280,6 +283,16 @@ function openDoors({ values, sources }: LoadedSettings): string[] {
     ...(allowUnset && !isLoopback ? [`${OPEN_DOOR} ALLOW is unset and BIND is ${values.BIND}, so whoever reaches this port can run any image; set ALLOW`] : []),
     ...(values.API_AUTH === 'none' ? [`${OPEN_DOOR} API_AUTH is none, so whoever reaches this port can change what runs`] : []),
   ];
+}
+
+/** What everybody gets unasked, everybody may ask for. */
+function deployBounds(settings: Settings): Bounds {
+  return {
+    memoryBytes: Math.max(settings.MEMORY, settings.MEMORY_MAX),
+    cpus: Math.max(settings.CPUS, settings.CPUS_MAX),
+    pids: Math.max(settings.PIDS, settings.PIDS_MAX),
+    readinessMs: Math.max(settings.START_TIMEOUT, LONGEST_READINESS_MS),
+  };
 }
 
 function ownLogin(settings: Settings, { registry }: RegistryBase): { registry: string; username: string; password: string; email?: string } | undefined {

@@ -59,10 +59,12 @@ export function wholeNumber(least: number, most: number, options: { readonly orO
   };
 }
 
-export function decimal(least: number, most: number): Kind<number> {
+/** `off` is Infinity where it is allowed. */
+export function decimal(least: number, most: number, options: { readonly orOff?: true } = {}): Kind<number> {
   return {
-    allowed: `a number from ${least} to ${most}`,
+    allowed: `a number from ${least} to ${most}${options.orOff ? ', or off' : ''}`,
     parse: (text) => {
+      if (text === 'off' && options.orOff) return Infinity;
       const value = /^\d{1,6}(?:\.\d{1,6})?$/.test(text) ? Number(text) : NaN;
       return value >= least && value <= most ? value : undefined;
     },

@@ -1,6 +1,7 @@
 import type { ContainerCreateOptions, MountSettings } from 'dockerode';
 import { printImageRef } from '../images/image-ref.ts';
 import type { RunSpec } from '../instances/backend.ts';
+import type { Capability } from '../targets/capabilities.ts';
 import { printReference, type Reference } from '../targets/reference.ts';
 import type { Volume } from '../targets/target-config.ts';
 import { LABELS } from './labels.ts';
@@ -8,6 +9,13 @@ import type { Place } from './networks.ts';
 
 /** Longest name part that still reads well in `docker ps`; nothing depends on it. */
 const NAME_SUFFIX = /^[0-9a-f]{6}$/;
+
+/**
+ * What root in a container may still do, out of the fourteen that Docker gives. Web images start as root, make files their worker's (CHOWN, FOWNER,
+ * DAC_OVERRIDE, FSETID), listen on 80 (NET_BIND_SERVICE), become that worker (SETGID, SETUID) and signal it (KILL). Each that is missing
+ * has its reason in docs/security.md.
+ */
+export const BASE_CAPABILITIES: readonly Capability[] = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'NET_BIND_SERVICE', 'SETGID', 'SETUID'];
 
 /** `pipes-<user>-<repo>-<tag>-<suffix>` (INTERFACE 6). */
 export function containerName(reference: Reference, suffix: string): string {
@@ -46,7 +54,10 @@ export function containerSpec(spec: RunSpec, owner: string, place: Place): Conta
       MemorySwap: config.memoryBytes,
       NanoCpus: Math.round(config.cpus * 1e9),
       PidsLimit: config.pids,
+      // The engine's seccomp profile stays as it is: a `seccomp=` here could only weaken it.
       SecurityOpt: ['no-new-privileges'],
+      CapDrop: ['ALL'],
+      CapAdd: [...new Set([...BASE_CAPABILITIES, ...config.capabilities])],
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
       // Programs that never thought of being process 1 still end on SIGTERM, and leave no zombies.
       Init: true,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseDuration } from '../core/durations.ts';
 import { parseSize } from '../core/sizes.ts';
 import { parseImageRef } from '../images/image-ref.ts';
+import { CAPABILITIES, type Capability } from './capabilities.ts';
 
 /**
  * The configuration of a target as users write it (INTERFACE 4): every key optional, an unknown key an error. It is kept
@@ -28,6 +29,7 @@ export const TargetConfig = z.strictObject({
   memory: size.refine((text) => (parseSize(text) ?? Infinity) >= MIN_MEMORY_BYTES, 'must be at least 6m, the least that the engine takes').optional(),
   cpus: z.number().min(0.01).max(1024).optional(),
   pids: z.int().min(1).max(1_000_000).optional(),
+  capabilities: z.array(z.enum(CAPABILITIES, 'must be a capability of Linux without CAP_, such as NET_RAW')).max(CAPABILITIES.length).optional(),
   readiness: z.strictObject({ path: z.string().regex(/^\/[\x21-\x7e]*$/, 'must be a path that begins with /').max(2048).optional(), timeout: boundedDuration.optional() }).optional(),
   idle: z.strictObject({ pause: duration.optional(), stop: duration.optional(), remove: duration.optional(), workers: z.boolean().optional() }).optional(),
   wait: z.enum(['auto', 'page', 'hold']).optional(),
@@ -82,6 +84,8 @@ export interface EffectiveConfig {
   readonly memoryBytes: number;
   readonly cpus: number;
   readonly pids: number;
+  /** Beyond those that every container has; sorted, each once. */
+  readonly capabilities: readonly Capability[];
   readonly readinessPath: string | undefined;
   readonly startTimeoutMs: number;
   readonly replace: 'overlap' | 'stop-first';
@@ -115,6 +119,7 @@ export function effectiveConfig(config: TargetConfig, defaults: ConfigDefaults):
     memoryBytes: (config.memory === undefined ? undefined : parseSize(config.memory)) ?? defaults.memoryBytes,
     cpus: config.cpus ?? defaults.cpus,
     pids: config.pids ?? defaults.pids,
+    capabilities: [...new Set(config.capabilities)].sort(),
     readinessPath: config.readiness?.path,
     startTimeoutMs: durationOr(config.readiness?.timeout, defaults.startTimeoutMs),
     // Two processes on one writable volume corrupt it, so such a target is never run twice at once.

@@ -1,3 +1,5 @@
+import { parseDuration } from '../../core/durations.ts';
+import { parseSize } from '../../core/sizes.ts';
 import { DOCKER_HUB, parseImageRef, type RegistryBase } from '../../images/image-ref.ts';
 import type { Policy } from '../proxy/policy.ts';
 import type { Principal } from './principal.ts';
@@ -8,6 +10,20 @@ export interface FarReachingConfig {
   readonly volumes?: readonly string[] | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly image?: string | undefined;
+  readonly capabilities?: readonly string[] | undefined;
+  readonly memory?: string | undefined;
+  readonly cpus?: number | undefined;
+  readonly pids?: number | undefined;
+  readonly readiness?: { readonly timeout?: string | undefined } | undefined;
+}
+
+/** The most of the machine that a `deploy` token may give to one container; Infinity for as much as it likes. */
+export interface Bounds {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly pids: number;
+  /** A container that is not ready yet holds one of the places to start in, which everybody shares. */
+  readonly readinessMs: number;
 }
 
 /** One thing that the caller may not set, at its place in the document. */
@@ -25,10 +41,12 @@ export interface MissingRight {
 export class ConfigRights {
   readonly #policy: Policy;
   readonly #base: RegistryBase;
+  readonly #bounds: Bounds;
 
-  constructor(policy: Policy, base: RegistryBase) {
+  constructor(policy: Policy, base: RegistryBase, bounds: Bounds) {
     this.#policy = policy;
     this.#base = base;
+    this.#bounds = bounds;
   }
 
   /** Empty when the principal may write `next` in the place of `present`. */
@@ -47,7 +65,23 @@ export class ConfigRights {
     if (next.image !== undefined && next.image !== present.image && !this.#mayUse(principal, next.image)) {
       missing.push({ path: 'image', message: 'needs an admin token, or an image of a repository that you may deploy and ALLOW lets run' });
     }
-    return missing;
+    for (const [index, name] of (next.capabilities ?? []).entries()) {
+      if (!present.capabilities?.includes(name)) missing.push({ path: `capabilities[${index}]`, message: 'capabilities need an admin token' });
+    }
+    return [...missing, ...this.#beyondBounds(present, next)];
+  }
+
+  #beyondBounds(present: FarReachingConfig, next: FarReachingConfig): MissingRight[] {
+    const { memoryBytes, cpus, pids, readinessMs } = this.#bounds;
+    const limits = [
+      { path: 'memory', now: next.memory, before: present.memory, value: parseSize(next.memory ?? ''), most: memoryBytes, text: `${memoryBytes / 2 ** 20}m` },
+      { path: 'cpus', now: next.cpus, before: present.cpus, value: next.cpus, most: cpus, text: String(cpus) },
+      { path: 'pids', now: next.pids, before: present.pids, value: next.pids, most: pids, text: String(pids) },
+      { path: 'readiness.timeout', now: next.readiness?.timeout, before: present.readiness?.timeout, value: parseDuration(next.readiness?.timeout ?? ''), most: readinessMs, text: `${readinessMs / 1000}s` },
+    ];
+    return limits
+      .filter(({ now, before, value, most }) => now !== before && value !== undefined && value > most)
+      .map(({ path, text }) => ({ path, message: `more than ${text} needs an admin token` }));
   }
 
   #mayUse(principal: Principal, image: string): boolean {

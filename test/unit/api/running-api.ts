@@ -123,7 +123,7 @@ export class RunningApi {
       control: this.control,
       configs: this.store,
       credentials: this.credentials,
-      rights: new ConfigRights(Policy.from('alice/*', 'alice/secret')!, { registry: 'docker.io', prefix: '' }),
+      rights: new ConfigRights(Policy.from('alice/*', 'alice/secret')!, { registry: 'docker.io', prefix: '' }, { memoryBytes: 2 ** 31, cpus: 4, pids: 2048, readinessMs: 600_000 }),
       health: { health: () => this.health },
       output: new InstanceOutput({ control: this.control, backend: this.backend }),
       usage: new InstanceUsage({ backend: this.backend, memoryTimeoutMs: options.memoryTimeoutMs ?? 2000 }),

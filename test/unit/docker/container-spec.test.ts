@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { containerName, containerSpec, volumeName } from '../../../src/docker/container-spec.ts';
+import { BASE_CAPABILITIES, containerName, containerSpec, volumeName } from '../../../src/docker/container-spec.ts';
 import { parseImageRef } from '../../../src/images/image-ref.ts';
 import type { RunSpec } from '../../../src/instances/backend.ts';
 import { effectiveConfig, type TargetConfig } from '../../../src/targets/target-config.ts';
@@ -32,6 +32,8 @@ describe('containerSpec', () => {
         NanoCpus: 1e9,
         PidsLimit: 512,
         SecurityOpt: ['no-new-privileges'],
+        CapDrop: ['ALL'],
+        CapAdd: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'NET_BIND_SERVICE', 'SETGID', 'SETUID'],
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
         Init: true,
         RestartPolicy: { Name: 'no' },
@@ -43,6 +45,11 @@ describe('containerSpec', () => {
     const body = containerSpec(spec({ env: { A: '1=2', B: '' }, command: ['run'], entrypoint: ['/e'], user: '1:2', workdir: '/w', memory: '64m', cpus: 0.25, pids: 9, labels: { x: 'y' } }), 'me', PLACE);
     expect(body).toMatchObject({ Env: ['A=1=2', 'B='], Cmd: ['run'], Entrypoint: ['/e'], User: '1:2', WorkingDir: '/w', HostConfig: { Memory: 67108864, MemorySwap: 67108864, NanoCpus: 250_000_000, PidsLimit: 9 } });
     expect(body.Labels?.['x']).toBe('y');
+  });
+
+  it('adds the capabilities of the configuration to those that every container has, each once', () => {
+    const { HostConfig } = containerSpec(spec({ capabilities: ['SYS_CHROOT', 'NET_RAW', 'CHOWN', 'NET_RAW'] }), 'me', PLACE);
+    expect(HostConfig).toMatchObject({ CapDrop: ['ALL'], CapAdd: [...BASE_CAPABILITIES, 'NET_RAW', 'SYS_CHROOT'] });
   });
 
   it('publishes on loopback alone, and only where that is the way in', () => {

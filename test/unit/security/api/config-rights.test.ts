@@ -6,8 +6,9 @@ import { parseScope } from '../../../../src/security/api/scopes.ts';
 
 const holder = (scope: string): Principal => ({ name: 'x', scopes: [parseScope(scope)!] });
 const policy = Policy.from('alice/*,library/*', 'alice/secret')!;
-const hub = new ConfigRights(policy, { registry: 'docker.io', prefix: '' });
-const own = new ConfigRights(policy, { registry: 'registry.example:5000', prefix: 'team/apps' });
+const bounds = { memoryBytes: 2 * 2 ** 30, cpus: 4, pids: 2048, readinessMs: 600_000 };
+const hub = new ConfigRights(policy, { registry: 'docker.io', prefix: '' }, bounds);
+const own = new ConfigRights(policy, { registry: 'registry.example:5000', prefix: 'team/apps' }, bounds);
 
 const missing = (rights: ConfigRights, scope: string, next: FarReachingConfig, present: FarReachingConfig = {}): string[] =>
   rights.missing(holder(scope), present, next).map(({ path }) => path);
@@ -22,7 +23,26 @@ describe('ConfigRights', () => {
   });
 
   it('lets administrators write all of it', () => {
-    expect(missing(hub, 'admin', { volumes: ['/:/host'], labels: { x: '1' }, image: 'evil.example/x/y' })).toEqual([]);
+    expect(missing(hub, 'admin', { volumes: ['/:/host'], labels: { x: '1' }, image: 'evil.example/x/y', capabilities: ['SYS_ADMIN'], memory: '1t', cpus: 64, pids: 1_000_000, readiness: { timeout: '5d' } })).toEqual([]);
+  });
+
+  it('names each capability that is not there already', () => {
+    expect(missing(hub, 'deploy:alice', { capabilities: ['NET_RAW', 'SYS_ADMIN'] }, { capabilities: ['NET_RAW'] })).toEqual(['capabilities[1]']);
+    expect(missing(hub, 'deploy:alice', { capabilities: [] }, { capabilities: ['NET_RAW'] })).toEqual([]);
+  });
+
+  it('bounds what deployers may take of the machine', () => {
+    expect(missing(hub, 'deploy:alice', { memory: '2g', cpus: 4, pids: 2048, readiness: { timeout: '10m' } })).toEqual([]);
+    const beyond = { memory: '2049m', cpus: 4.01, pids: 2049, readiness: { timeout: '601s' } };
+    expect(missing(hub, 'deploy:alice', beyond)).toEqual(['memory', 'cpus', 'pids', 'readiness.timeout']);
+    expect(hub.missing(holder('deploy:alice'), {}, { memory: '3g' })[0]?.message).toBe('more than 2048m needs an admin token');
+    expect(missing(hub, 'deploy:alice', beyond, beyond)).toEqual([]);
+    expect(missing(hub, 'deploy:alice', { memory: '4g' }, beyond)).toEqual(['memory']);
+  });
+
+  it('bounds nothing where the settings say off', () => {
+    const unbounded = new ConfigRights(policy, { registry: 'docker.io', prefix: '' }, { memoryBytes: Infinity, cpus: Infinity, pids: Infinity, readinessMs: Infinity });
+    expect(missing(unbounded, 'deploy:alice', { memory: '1t', cpus: 1024, pids: 1_000_000, readiness: { timeout: '9d' } })).toEqual([]);
   });
 
   it('does not ask again for what an administrator wrote, but for every change of it', () => {
