@@ -110,7 +110,7 @@ export class Pipes {
     const settings = this.#settings;
     const log = this.#log;
     const registry = parseRegistryBase(settings.REGISTRY)!;
-    const policy = Policy.from(settings.ALLOW, settings.DENY)!;
+    const policy = Policy.from(settings.ALLOW, settings.DENY, settings.REQUIRE_DIGEST)!;
     const isTrusted = trustedProxies(settings.TRUST_PROXY);
     const credentials = new Credentials({ store: this.#store, apiToken: settings.API_TOKEN, isOpen: settings.API_AUTH === 'none', nowMs: Date.now });
 
@@ -146,7 +146,7 @@ export class Pipes {
       onPulled: (ref, image, pullMs) => void imageDisk.pulled(ref, image, pullMs),
     });
     const defaults = { memoryBytes: settings.MEMORY, cpus: settings.CPUS, pids: settings.PIDS, startTimeoutMs: settings.START_TIMEOUT, pull: settings.PULL, idle: { pauseMs: settings.IDLE_PAUSE, stopMs: settings.IDLE_STOP, removeMs: settings.IDLE_REMOVE }, wait: settings.WAIT };
-    const resolver = new TargetResolver({ registry, defaults, configs: this.#store, assertMayRun: (repository) => policy.mayRun(repository) });
+    const resolver = new TargetResolver({ registry, defaults, configs: this.#store, assertMayRun: (repository, image) => policy.mayRun(repository, image) });
     const forwarder = new Forwarder({
       connectTimeoutMs: settings.CONNECT_TIMEOUT,
       upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT,

@@ -101,6 +101,7 @@ export const SETTINGS = {
   REGISTRY: setting(registryBase, 'docker.io', 'Where <user>/<repo> is pulled from.'),
   ALLOW: setting(patterns, '*/*', 'Which user/repo may be run from a registry.'),
   DENY: setting(patterns, '', 'Which user/repo may not, even if ALLOW names them.'),
+  REQUIRE_DIGEST: setting(onOff, 'off', 'Run from a registry only images that a configuration pins by digest.'),
   ADOPT_FOREIGN: setting(onOff, 'on', 'Use running containers that someone started by hand.'),
   PULL: setting(oneOf('missing', 'always', 'never'), 'missing', 'When to pull: if the engine lacks the image, before each start, never.'),
   PULL_REFRESH: setting(duration({ orOff: true }), 'off', 'How often a tag in use is compared with the registry.'),

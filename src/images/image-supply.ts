@@ -80,6 +80,11 @@ export class ImageSupply {
     }
   }
 
+  /** Whether `ensure` would say from memory that there is no such image, were it not here by now. */
+  isKnownMissing(ref: ImageRef): boolean {
+    return this.#missing.find(printImageRef(ref)) !== undefined;
+  }
+
   /** The next `ensure` asks the registry again, even if the image was missing a moment ago. */
   forget(ref: ImageRef): void {
     this.#missing.forget(printImageRef(ref));

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { BoundedQueue } from '../core/bounded-queue.ts';
 import { PipesError } from '../core/errors.ts';
+import type { CountedStart } from '../security/proxy/wake-rate.ts';
 import { printReference, type Reference } from '../targets/reference.ts';
 import type { EffectiveConfig } from '../targets/target-config.ts';
 import { EngineFollower } from './engine-follower.ts';
@@ -30,10 +31,10 @@ export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' |
   /** A container was removed, by whomever. */
   readonly onContainerGone?: () => void;
   /**
-   * Asked before a request starts something; what it gives is called when there turns out to be nothing to start.
+   * Asked before a request starts something; what it gives is told when nothing was started.
    * @throws PipesError `rate_limited`
    */
-  readonly admitColdStart: (client: string | undefined, isNewTarget: boolean) => (() => void) | undefined;
+  readonly admitColdStart: (client: string | undefined, isNewTarget: boolean) => CountedStart | undefined;
 }
 
 /**
@@ -108,23 +109,37 @@ export class InstanceTable implements InstanceControl {
       const instance = this.#roster.obtain(reference);
       const warm = instance.tryLease();
       if (warm) return warm;
-      let takeBack: (() => void) | undefined;
       try {
-        if (instance.isCold) {
-          // What may not run at all must not use up what may.
-          this.#options.resolver.resolve(instance.reference);
-          takeBack = this.#options.admitColdStart(client, instance.status.name === 'absent');
-        }
+        if (instance.isCold) this.#countColdStart(instance, client);
         const run = await instance.wake(signal);
         // A stop may have come between the end of the wake and this line; then this request starts it again.
         if (!run.ended) return run.acquire();
       } catch (thrown) {
         this.#roster.dropIfAbsent(instance);
-        if (thrown instanceof PipesError && thrown.code === 'image_not_found') takeBack?.();
         if (!(thrown instanceof TagMoved)) throw thrown;
         this.#roster.alias(reference, this.#roster.obtain(thrown.reference));
       }
     }
+  }
+
+  /**
+   * Counts a wake that is about to begin, and takes that back if it turns out to start nothing, whether or not its caller stays
+   * to hear of it. @throws PipesError `image_forbidden`, `rate_limited`
+   */
+  #countColdStart(instance: Instance, client: string | undefined): void {
+    // What may not run at all must not use up what may.
+    const { imageRef } = this.#options.resolver.resolve(instance.reference);
+    if (instance.isHeldBack) return;
+    const wasKnownMissing = this.#options.images.isKnownMissing(imageRef);
+    const counted = this.#options.admitColdStart(client, instance.status.name === 'absent');
+    if (!counted) return;
+    instance.wake(this.#closing.signal).catch((thrown: unknown) => {
+      const code = thrown instanceof PipesError ? thrown.code : undefined;
+      const isMissing = code === 'image_not_found';
+      // The tag is written otherwise: that instance's wake is counted in its stead.
+      if (thrown instanceof TagMoved || (isMissing && wasKnownMissing) || (code !== undefined && STARTED_NOTHING.has(code))) counted.undo();
+      else if (isMissing) counted.foundNoImage();
+    });
   }
 
   /**
@@ -253,3 +268,6 @@ export class InstanceTable implements InstanceControl {
     });
   }
 }
+
+/** Failures that neither the registry nor a container was troubled for. */
+const STARTED_NOTHING: ReadonlySet<string> = new Set(['engine_unavailable', 'queue_full', 'shutting_down']);

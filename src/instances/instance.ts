@@ -85,6 +85,11 @@ export class Instance {
     return this.#wake === undefined && this.#life.run === undefined;
   }
 
+  /** True while its last failure keeps it from being tried again. */
+  get isHeldBack(): boolean {
+    return !this.#life.backoff.mayTry;
+  }
+
   /** Served by a container that someone started by hand. */
   get isForeign(): boolean {
     return this.#life.run?.managed === false;

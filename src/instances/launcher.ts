@@ -15,6 +15,8 @@ export interface ImageSource {
     policy: 'missing' | 'always' | 'never',
     options: { listener?: PullListener; onPosition?: (ahead: number) => void; signal: AbortSignal },
   ): Promise<{ readonly ref: ImageRef; readonly image: LocalImage }>;
+  /** Whether it is remembered that there is no such image, so that asking for it costs nothing. */
+  isKnownMissing(ref: ImageRef): boolean;
 }
 
 export interface LauncherOptions {

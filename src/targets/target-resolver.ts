@@ -8,8 +8,8 @@ export interface ResolverOptions {
   readonly registry: RegistryBase;
   readonly defaults: ConfigDefaults;
   readonly configs: TargetConfigStore;
-  /** @throws PipesError `image_forbidden` for a `user/repo` that may not be run */
-  readonly assertMayRun: (repository: string) => void;
+  /** @throws PipesError `image_forbidden` for a `user/repo` that may not be run, or not from that image */
+  readonly assertMayRun: (repository: string, image: ImageRef) => void;
 }
 
 /** Reference → Target. Asked at each cold start, so a configuration takes effect without anything being told of it. */
@@ -22,8 +22,9 @@ export class TargetResolver {
 
   /** @throws PipesError `image_forbidden` */
   resolve(reference: Reference): Target {
-    this.#options.assertMayRun(repositoryOf(reference));
-    return this.describe(reference);
+    const target = this.describe(reference);
+    this.#options.assertMayRun(repositoryOf(reference), target.imageRef);
+    return target;
   }
 
   /** The same without asking whether it may run: for what runs already and for reports. */

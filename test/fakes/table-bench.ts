@@ -16,6 +16,8 @@ import { DEFAULTS } from './specs.ts';
 /** Images that are there, but for the ones that a test takes away. */
 export class FakeImages implements ImageSource {
   readonly missing = new Set<string>();
+  /** Names of them that are remembered. */
+  readonly knownMissing = new Set<string>();
   /** True tags of repositories where hosts write them in lower case. */
   readonly trueTags = new Map<string, string>();
   /** Ids by image name, where a tag has moved. */
@@ -24,6 +26,10 @@ export class FakeImages implements ImageSource {
   asked = 0;
   /** Layers to tell before the image is there. */
   layers: Parameters<PullListener>[0] = [];
+
+  isKnownMissing(ref: ImageRef): boolean {
+    return this.knownMissing.has(printImageRef(ref));
+  }
 
   async ensure(ref: ImageRef, _policy: string, { listener }: { listener?: PullListener }): Promise<{ ref: ImageRef; image: LocalImage }> {
     this.asked += 1;

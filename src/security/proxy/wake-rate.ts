@@ -11,6 +11,17 @@ export interface WakeRateOptions {
   readonly nowMs: () => number;
 }
 
+/** One cold start that was counted. */
+export interface CountedStart {
+  /** It turned out to start nothing, so it is not counted. */
+  undo(): void;
+  /**
+   * There is no such image: the client's attempt stays counted, since the registry was asked, but names that somebody invents do
+   * not use up what there is of new targets for everybody.
+   */
+  foundNoImage(): void;
+}
+
 /** How often clients may make pipes start something. Loopback clients are exempt, and warm traffic never asks. */
 export class WakeRate {
   readonly #perClient: TokenBuckets;
@@ -23,27 +34,31 @@ export class WakeRate {
 
   /**
    * Counts one cold start, or refuses it and counts nothing.
-   * @returns to be called when there turned out to be no such image: the client's attempt stays counted, but names that
-   *   somebody invents do not use up what there is of new targets for everybody
    * @throws PipesError `rate_limited` with the time to wait
    */
-  admit(clientAddress: string, isNewTarget: boolean): () => void {
-    if (isLoopback(clientAddress)) return nothing;
+  admit(clientAddress: string, isNewTarget: boolean): CountedStart {
+    if (isLoopback(clientAddress)) return UNCOUNTED;
     const client = clientKey(clientAddress);
     const clientWaitMs = this.#perClient.waitMs(client);
     if (clientWaitMs > 0) throw tooMany('You have started too many sleeping targets', clientWaitMs);
     const newWaitMs = isNewTarget ? this.#newTargets.waitMs(ALL) : 0;
     if (newWaitMs > 0) throw tooMany('Too many new targets have been started here', newWaitMs);
     this.#perClient.take(client);
-    if (!isNewTarget) return nothing;
-    this.#newTargets.take(ALL);
-    return () => this.#newTargets.giveBack(ALL);
+    if (isNewTarget) this.#newTargets.take(ALL);
+    const foundNoImage = (): void => {
+      if (isNewTarget) this.#newTargets.giveBack(ALL);
+    };
+    return {
+      foundNoImage,
+      undo: () => {
+        this.#perClient.giveBack(client);
+        foundNoImage();
+      },
+    };
   }
 }
 
-function nothing(): void {
-  // Nothing was taken of what belongs to all.
-}
+const UNCOUNTED: CountedStart = { undo: () => undefined, foundNoImage: () => undefined };
 
 const MAX_CLIENTS = 10_000;
 const ALL = 'all';

@@ -178,9 +178,11 @@ describe('ImageSupply.ensure', () => {
     await expect(supply.ensure(ref('v1'), 'missing')).rejects.toMatchObject({ code: 'image_not_found', retryAfterS: 30 });
     world.remote.add(name('v1'));
     world.now = 12_500;
+    expect([supply.isKnownMissing(ref('v1')), supply.isKnownMissing(ref('v2'))]).toEqual([true, false]);
     await expect(supply.ensure(ref('v1'), 'missing')).rejects.toMatchObject({ code: 'image_not_found', retryAfterS: 18 });
     expect(world.pulls).toHaveLength(1);
     world.now = 30_000;
+    expect(supply.isKnownMissing(ref('v1'))).toBe(false);
     expect((await supply.ensure(ref('v1'), 'missing')).ref.tag).toBe('v1');
     await expect(supply.ensure(ref('v2'), 'missing')).rejects.toMatchObject({ code: 'image_not_found' });
     world.remote.add(name('v2'));

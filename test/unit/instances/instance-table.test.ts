@@ -1,7 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PipesError } from '../../../src/core/errors.ts';
+import type { TableOptions } from '../../../src/instances/instance-table.ts';
 import type { Run } from '../../../src/instances/run.ts';
+import type { CountedStart } from '../../../src/security/proxy/wake-rate.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
 import { FakeBackend } from '../../fakes/fake-backend.ts';
 import { makeTable, type TableBench } from '../../fakes/table-bench.ts';
@@ -31,6 +33,22 @@ const use = async (): Promise<string> => {
   return run.containerId;
 };
 const codeOf = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'none', (thrown: unknown) => (thrown as PipesError).code);
+/** Counts as `WakeRate` does, without end. */
+function tallied(): { admit: TableOptions['admitColdStart']; clients: () => number; newTargets: () => number } {
+  let clients = 0;
+  let newTargets = 0;
+  const admit = (_client: string | undefined, isNewTarget: boolean): CountedStart => {
+    clients += 1;
+    newTargets += isNewTarget ? 1 : 0;
+    const foundNoImage = (): void => void (newTargets -= isNewTarget ? 1 : 0);
+    const undo = (): void => {
+      clients -= 1;
+      foundNoImage();
+    };
+    return { foundNoImage, undo };
+  };
+  return { admit, clients: () => clients, newTargets: () => newTargets };
+}
 const state = (): string => bench.table.report(WEB).state;
 
 describe('a wake', () => {
@@ -98,20 +116,44 @@ describe('a wake', () => {
     await until('it is forgotten', () => table.canonical(other) === other);
   });
 
-  it('takes back what it counted of new targets when there is no such image', async () => {
-    let left = 5;
-    const { table, images } = await opened({
-      admitColdStart: () => {
-        left -= 1;
-        return () => (left += 1);
-      },
-    });
+  it('takes back what it counted of new targets when there is no such image, also when its caller left first', async () => {
+    const counted = tallied();
+    const { table, images } = await opened({ admitColdStart: counted.admit });
     for (let at = 0; at < 20; at += 1) {
       images.missing.add(`docker.io/x/y${at}:latest`);
-      expect(await codeOf(table.lease(parseReference(`x/y${at}`), undefined, NEVER))).toBe('image_not_found');
+      const leaving = new AbortController();
+      const asked = codeOf(table.lease(parseReference(`x/y${at}`), undefined, leaving.signal));
+      if (at % 2 === 0) leaving.abort(new PipesError('internal', 'left'));
+      expect(await asked).toBe(at % 2 === 0 ? 'internal' : 'image_not_found');
     }
     await use();
-    expect(left).toBe(4);
+    await until('all is settled', () => counted.newTargets() === 1);
+    expect(counted.clients()).toBe(21);
+  });
+
+  it('counts nothing of a client that only meets a back-off, a name known to be missing, or an engine that is away', async () => {
+    const counted = tallied();
+    const { table, images, configs, backend } = await opened({ admitColdStart: counted.admit });
+    configs.containers.set(KEY, { env: { BEHAVIOUR: 'exits' } });
+    for (let at = 0; at < 5; at += 1) expect(await codeOf(lease())).toBe('instance_failed');
+    expect(counted.clients()).toBe(1);
+    images.missing.add('docker.io/x/y:latest');
+    for (let at = 0; at < 5; at += 1) {
+      expect(await codeOf(table.lease(parseReference('x/y'), undefined, NEVER))).toBe('image_not_found');
+      images.knownMissing.add('docker.io/x/y:latest');
+    }
+    expect(counted.clients()).toBe(2);
+    backend.isUp = false;
+    expect(await codeOf(table.lease(parseReference('x/z'), undefined, NEVER))).toBe('engine_unavailable');
+    expect([counted.clients(), counted.newTargets()]).toEqual([2, 1]);
+  });
+
+  it('counts a tag that is written otherwise once', async () => {
+    const counted = tallied();
+    const { table, images } = await opened({ admitColdStart: counted.admit });
+    images.trueTags.set('docker.io/alice/web:release', 'Release');
+    (await table.lease(parseReference('alice/web:release'), undefined, NEVER)).release();
+    expect([counted.clients(), counted.newTargets()]).toEqual([1, 1]);
   });
 
   it('asks whether it may before it counts as a cold start', async () => {

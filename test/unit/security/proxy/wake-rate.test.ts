@@ -76,11 +76,22 @@ describe('TokenBuckets', () => {
 
   it('gives back to all what a name that does not exist took, and not to the client', () => {
     const rate = new WakeRate({ perClient: { count: 3, perMs: 60_000 }, newTargets: { count: 1, perMs: 3_600_000 }, nowMs: () => 0 });
-    rate.admit('203.0.113.1', true)();
-    rate.admit('203.0.113.1', true)();
+    rate.admit('203.0.113.1', true).foundNoImage();
+    rate.admit('203.0.113.1', true).foundNoImage();
     rate.admit('203.0.113.2', true);
     expect(() => rate.admit('203.0.113.3', true)).toThrow(expect.objectContaining({ code: 'rate_limited' }) as Error);
     rate.admit('203.0.113.1', false);
     expect(() => rate.admit('203.0.113.1', false)).toThrow(expect.objectContaining({ code: 'rate_limited' }) as Error);
+  });
+
+  it('gives back to everybody what started nothing', () => {
+    const rate = make(1, 1);
+    times(5, () => rate.admit('203.0.113.1', true).undo());
+    rate.admit('203.0.113.1', true);
+    expect(() => rate.admit('203.0.113.1', false)).toThrow(limited(60));
+    expect(() => rate.admit('203.0.113.2', true)).toThrow(limited(3600));
+    // What nobody counted has nothing to give back.
+    times(5, () => rate.admit('127.0.0.1', true).undo());
+    expect(() => rate.admit('203.0.113.2', true)).toThrow(limited(3600));
   });
 });
