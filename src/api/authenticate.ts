@@ -21,11 +21,13 @@ export class Authentication {
 
   /**
    * A page of another site has no business here: without a token it does not even learn that there is an API. This matters
-   * under `API_AUTH=none`, where any page a user visits could otherwise stop their containers.
+   * under `API_AUTH=none`, where any page a user visits could otherwise stop their containers. A Bearer token is the one thing
+   * that browsers never send by themselves: a password that they keep for an app (Basic) shows nothing.
    */
   isStrangerPage(ctx: ApiContext): boolean {
+    if (this.bearer(ctx) !== undefined) return false;
     const site = ctx.get('sec-fetch-site');
-    return ctx.get('authorization') === '' && (site === 'cross-site' || site === 'same-site');
+    return site === 'cross-site' || site === 'same-site' || isForeign(ctx.get('origin'), ctx.get('host'));
   }
 
   /** @throws PipesError `unauthorized`, `rate_limited` */
@@ -68,4 +70,13 @@ export class Authentication {
     if (!isAdmin(caller)) throw new PipesError('forbidden', `This needs an admin token; "${caller.name}" is none.`);
     return caller;
   }
+}
+
+/** Over plain HTTP browsers tell no `Sec-Fetch-Site`, but the origin of whatever is neither GET nor HEAD (Fetch standard, "append a request Origin header"). */
+function isForeign(origin: string, host: string): boolean {
+  if (origin === '') return false;
+  if (!URL.canParse(origin)) return true;
+  const { protocol, host: named } = new URL(origin);
+  const own = `${protocol}//${host}`;
+  return !URL.canParse(own) || new URL(own).host !== named;
 }

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { isHopByHop, nominatedBy } from './hop-by-hop.ts';
+import { leadsToPipes } from './own-redirect.ts';
 
 /**
  * The header fields that a client is sent for an upstream's answer, flat as `rawHeaders` has them: the upstream's in their
- * case, order and number, without hop-by-hop fields (RFC 9110 section 7.6.1). How the body is framed for the client is left to
+ * case, order and number, without hop-by-hop fields (RFC 9110 section 7.6.1) and redirects into pipes' own paths. How the body is framed for the client is left to
  * Node, which knows the client's version.
  * @param request the client's request that is answered
  */
@@ -19,6 +20,7 @@ export function answerHeaders(answer: IncomingMessage, request: IncomingMessage)
     // RFC 9110 section 8.6: no length on 204. Node refuses to announce trailers where no chunk can carry them.
     if (status === 204 && lower === 'content-length') continue;
     if (lower === 'trailer' && !isChunkedOn) continue;
+    if (lower === 'location' && status >= 300 && status < 400 && leadsToPipes(raw[at + 1]!)) continue;
     headers.push(raw[at]!, raw[at + 1]!);
   }
   // 426 without `Upgrade` says nothing (RFC 9110 section 15.5.22).

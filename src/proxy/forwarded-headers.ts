@@ -28,7 +28,7 @@ export function forwardedHeaders(request: IncomingMessage, options: ForwardedHea
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at]!;
     const lower = name.toLowerCase();
-    if (isHopByHop(lower) || isRewritten(lower) || nominated?.has(lower)) continue;
+    if (isHopByHop(lower) || isOurs(lower) || nominated?.has(lower)) continue;
     if (lower === 'authorization' && options.isOwnToken(raw[at + 1]!)) continue;
     // Node refuses to send the announcement without chunked framing, and no trailer could follow it.
     if (lower === 'trailer' && !isChunked) continue;
@@ -50,12 +50,12 @@ export function hasBody(request: IncomingMessage): boolean {
 }
 
 /**
- * Fields that pipes writes itself. With `_` for `-` they mean the same to applications behind CGI-like gateways (both become
+ * Fields that pipes writes itself, and the one that only pipes is to read (INTERFACE 5, `X-Pipes-Token`). With `_` for `-` they mean the same to applications behind CGI-like gateways (both become
  * `HTTP_X_FORWARDED_FOR`), so such spellings are dropped.
  */
-function isRewritten(lower: string): boolean {
+function isOurs(lower: string): boolean {
   const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower;
-  return name === 'forwarded' || name === 'via' || name === 'x-request-id' || name === 'x-forwarded-for' || name === 'x-forwarded-host' || name === 'x-forwarded-proto';
+  return name === 'forwarded' || name === 'x-pipes-token' || name === 'via' || name === 'x-request-id' || name === 'x-forwarded-for' || name === 'x-forwarded-host' || name === 'x-forwarded-proto';
 }
 
 /** Methods for which Node adds no framing of its own; any other one without a body must say so, or Node would send it chunked. */

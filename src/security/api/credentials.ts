@@ -73,8 +73,7 @@ export class Credentials {
 
   /** Whether this `Authorization` value carries one of pipes' own tokens, valid or not: such a header never travels on. */
   isOwnToken(authorization: string | undefined): boolean {
-    if (authorization === undefined) return false;
-    return carriesOwnToken(authorization, (text) => this.#apiTokenHash !== undefined && sameHash(hashToken(text), this.#apiTokenHash));
+    return authorization !== undefined && carriesOwnToken(authorization, this.#options.apiToken === undefined ? undefined : this.#isApiToken);
   }
 
   tokens(): readonly StoredToken[] {
@@ -120,6 +119,9 @@ export class Credentials {
     if (!found || this.#isExpired(found)) return undefined;
     return { name: found.name, scopes: found.scopes.map(parseScope).filter((scope) => scope !== undefined) };
   }
+
+  /** Most texts are of another length, and need no hash. */
+  readonly #isApiToken = (text: string): boolean => text.length === this.#options.apiToken!.length && sameHash(hashToken(text), this.#apiTokenHash!);
 
   #isExpired(token: StoredToken): boolean {
     // Written so that an unreadable date counts as past.

@@ -30,19 +30,29 @@ export function bearerOf(authorization: string | undefined): string | undefined 
 }
 
 /**
- * Whether an `Authorization` value carries a token of pipes in any of the ways that clients send one: as Bearer, as `token T`,
- * as Basic user or password, or bare.
- * @param isApiToken tells the setting `API_TOKEN`, which may be any text
+ * Whether an `Authorization` value carries a whole token of pipes, in whatever way a client wrote it: Bearer, `token T`, any other
+ * scheme, bare, as Basic user or password, as a parameter, or as one of several credentials. Asked for every request with such
+ * a field, so its time is linear in the value's length.
+ * @param isApiToken tells the setting `API_TOKEN`, which may be any text; undefined where there is none
  */
-export function carriesOwnToken(authorization: string, isApiToken: (token: string) => boolean): boolean {
-  const space = authorization.indexOf(' ');
-  const scheme = space < 0 ? '' : authorization.slice(0, space).toLowerCase();
-  const rest = authorization.slice(space + 1).trim();
-  const texts = [rest, authorization.trim()];
-  if (scheme === 'basic') {
-    const decoded = Buffer.from(rest, 'base64').toString('utf8');
-    const colon = decoded.indexOf(':');
-    texts.push(colon < 0 ? decoded : decoded.slice(0, colon), colon < 0 ? '' : decoded.slice(colon + 1));
-  }
-  return texts.some((text) => text.startsWith(PREFIX) || isApiToken(text));
+export function carriesOwnToken(authorization: string, isApiToken: ((token: string) => boolean) | undefined): boolean {
+  const texts = [authorization];
+  for (const [, encoded] of authorization.matchAll(BASIC)) texts.push(Buffer.from(encoded!, 'base64').toString('utf8'));
+  if (texts.some((text) => text.includes(PREFIX) && OWN.test(text))) return true;
+  return isApiToken !== undefined && texts.some((text) => piecesOf(text).some(isApiToken));
+}
+
+/** The credentials of RFC 7617, wherever they stand in the value. */
+const BASIC = /(?<![^\s,])basic\s+([^\s,]+)/gi;
+
+/** Where a token can begin (after nothing, a blank, a comma, the colon of Basic) anything with the prefix counts; elsewhere a made token does. */
+const OWN = /(?<![^\s,:])pipes_|(?<![A-Za-z0-9_-])pipes_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/;
+
+const SEPARATORS = /[\s,;:="']+/;
+
+/** Its words; and since `API_TOKEN` may hold separators itself: all of it, what follows a scheme or a user name, and what stands before a colon. */
+function piecesOf(text: string): string[] {
+  const first = SEPARATORS.exec(text);
+  const rest = first === null ? '' : text.slice(first.index + first[0].length);
+  return [text.trim(), rest.trim(), text.slice(0, Math.max(0, text.indexOf(':'))), ...text.split(SEPARATORS)];
 }

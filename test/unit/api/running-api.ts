@@ -115,8 +115,8 @@ export class RunningApi {
   readonly pushed: string[] = [];
   health: Health = { status: 'ok', reasons: [] };
 
-  constructor(options: { isOpen?: boolean; bodyTimeoutMs?: number; memoryTimeoutMs?: number; webhookSecret?: string } = {}) {
-    this.credentials = new Credentials({ store: this.store, apiToken: undefined, isOpen: options.isOpen ?? false, nowMs: () => Date.now() });
+  constructor(options: { isOpen?: boolean; apiToken?: string; bodyTimeoutMs?: number; memoryTimeoutMs?: number; webhookSecret?: string } = {}) {
+    this.credentials = new Credentials({ store: this.store, apiToken: options.apiToken, isOpen: options.isOpen ?? false, nowMs: () => Date.now() });
     const log = Object.assign(Object.create(silentLog) as Log, { error: (entry: unknown) => this.logged.push(entry), warn: (entry: unknown) => this.logged.push(entry) });
     this.api = new Api({
       version: '1.2.3',

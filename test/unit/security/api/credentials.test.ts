@@ -101,10 +101,32 @@ describe('authenticate', () => {
 
 describe('isOwnToken', () => {
   const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
-  it.each(['Bearer pipes_x', 'bearer pipes_x', 'token pipes_x', 'pipes_x', `Bearer ${API_TOKEN}`, `token ${API_TOKEN}`, API_TOKEN, basic('git:pipes_x'), basic('pipes_x:'), basic(`git:${API_TOKEN}`)])('drops %s', (header) => {
+  const made = `pipes_${'A-z_0'.repeat(8)}123`;
+
+  it.each([
+    'Bearer pipes_x', 'bearer pipes_x', 'token pipes_x', 'pipes_x', 'Bearer\tpipes_x', 'Bearer   pipes_x  ', 'ApiKey pipes_x', '  pipes_x', 'Bearer pipes_',
+    'Bearer other, Bearer pipes_x', 'Bearer pipes_x, Bearer other', 'Basic dTpw,token pipes_x', `Digest username="u", response="${made}"`, `Custom key='${made}'`, `X a=${made};b=1`, `Bearer "${made}"`, `Bearer=${made}`,
+    basic('git:pipes_x'), basic('pipes_x:'), basic('pipes_x'), basic('a:b:pipes_x'), `basic\t${basic('u:pipes_x').slice(6)}`, `BASIC  ${basic('u:pipes_x').slice(6)} `, `Bearer x, ${basic('u:pipes_x')}`, basic(`u:"${made}"`),
+  ])('drops %s', (header) => {
+    expect(make().isOwnToken(header)).toBe(true);
     expect(make(API_TOKEN).isOwnToken(header)).toBe(true);
   });
-  it.each([undefined, '', 'Bearer other', 'Basic !!!', basic('user:password'), 'Digest username="pipes_"', 'Bearer xpipes_'])('lets %s travel on', (header) => {
+
+  it.each([`Bearer ${API_TOKEN}`, `token ${API_TOKEN}`, `Any\t ${API_TOKEN}  `, API_TOKEN, basic(`git:${API_TOKEN}`), basic(`${API_TOKEN}:`), basic(`${API_TOKEN}:x`), basic(API_TOKEN)])('drops %s, which is API_TOKEN', (header) => {
+    expect(make(API_TOKEN).isOwnToken(header)).toBe(true);
+    expect(make('another-admin-token-').isOwnToken(header)).toBe(false);
+  });
+
+  const chosen = 'chosen:admin,token';
+  it.each([`Bearer ${chosen}`, chosen, basic(`git:${chosen}`), basic(chosen)])('drops an API_TOKEN that holds separators: %s', (header) => {
+    expect(make(chosen).isOwnToken(header)).toBe(true);
+  });
+  it.each(['Bearer other, Bearer chosen-admin-token', 'Digest username="chosen-admin-token"', 'Custom key=chosen-admin-token;b', basic('u:chosen-admin-token')])('drops an API_TOKEN in any place: %s', (header) => {
+    expect(make('chosen-admin-token').isOwnToken(header)).toBe(true);
+    expect(make('chosen-admin-tokem').isOwnToken(header)).toBe(false);
+  });
+
+  it.each([undefined, '', 'Bearer other', 'Basic !!!', basic('user:password'), 'Digest username="pipes_"', 'Digest username="pipes_fan", realm="x"', 'Bearer xpipes_', `Bearer x${made}`, `Digest username="${made}x"`, basic('xpipes_y:z'), `Bearer ${API_TOKEN.slice(0, -1)}`, `Bearer ${API_TOKEN}x`, 'Basic'])('lets %s travel on', (header) => {
     expect(make(API_TOKEN).isOwnToken(header)).toBe(false);
     expect(make().isOwnToken(header)).toBe(false);
   });
