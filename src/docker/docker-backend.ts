@@ -89,8 +89,8 @@ export class DockerBackend implements Backend {
     await this.#do(id, 'pause');
   }
 
-  async unpause(id: string): Promise<void> {
-    await this.#do(id, 'unpause');
+  async unpause(id: string): Promise<boolean> {
+    return await this.#do(id, 'unpause');
   }
 
   async stop(id: string, graceS: number): Promise<void> {
@@ -264,13 +264,15 @@ export class DockerBackend implements Backend {
     }
   }
 
-  /** An order that has nothing left to do when the container is gone, or is already as it is to be. */
-  async #do(id: string, order: string, call: Partial<EngineCall> = {}): Promise<void> {
+  /** An order that has nothing left to do when the container is gone, or is already as it is to be: false then. */
+  async #do(id: string, order: string, call: Partial<EngineCall> = {}): Promise<boolean> {
     try {
       await this.#post(id, order, call);
+      return true;
     } catch (thrown) {
-      if (engineStatus(thrown) === 404 && !isNetworkGone(thrown)) return;
+      if (engineStatus(thrown) === 404 && !isNetworkGone(thrown)) return false;
       if (!ALREADY.test(engineText(thrown))) throw this.#client.translate(thrown);
+      return false;
     }
   }
 

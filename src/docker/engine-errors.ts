@@ -35,6 +35,8 @@ export function engineError(thrown: unknown, engine: string): PipesError {
   const text = engineText(thrown);
   const row = ROWS.find(({ pattern }) => pattern.test(text));
   if (row) return new PipesError(row.code, row.message, { cause: thrown, privateDetail: [text] });
+  // What stands before an engine says so when nothing answers behind it.
+  if (GATEWAY.has(engineStatus(thrown) ?? 0)) return new PipesError('engine_unavailable', `The container engine at ${engine} does not answer.`, { cause: thrown, privateDetail: [text] });
   return new PipesError('internal', 'The container engine refused what pipes asked of it; the log says what.', { cause: thrown, privateDetail: [text] });
 }
 
@@ -52,6 +54,7 @@ export function pullError(thrown: unknown, engine: string, image: string): Pipes
 }
 
 const SOCKET_CODES = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ENOTSOCK', 'ENOTDIR', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO', 'HPE_INVALID_CONSTANT']);
+const GATEWAY: ReadonlySet<number> = new Set([502, 503, 504]);
 const SOCKET_TEXTS = /socket hang up|^aborted$|The operation was aborted|premature close/i;
 
 interface Row {
@@ -74,7 +77,7 @@ const ROWS: readonly Row[] = [
   { pattern: /range of cpus is|minimum memory limit|invalid value .*(?:memory|cpu)|pids limit/i, code: 'image_unusable', message: 'The engine cannot give the container the cpus or memory of its configuration.' },
   { pattern: /oci runtime create failed|failed to create (?:shim|task)|cannot run executable/i, code: 'image_unusable', message: 'The engine could not start the image.' },
   { pattern: /network .*not found|could not find bridge|is ambiguous/i, code: 'engine_unavailable', message: 'A network that the container needs is not in the engine any more.' },
-  { pattern: /context deadline exceeded|cannot connect to the docker daemon|containerd.*(?:connection refused|unavailable|closing)|transport is closing/i, code: 'engine_unavailable', message: 'The container engine has trouble of its own.' },
+  { pattern: /context (?:deadline exceeded|canceled)|(?:daemon|server) is shutting down|error while dialing|cannot connect to the docker daemon|containerd.*(?:connection refused|unavailable|closing)|transport is closing/i, code: 'engine_unavailable', message: 'The container engine has trouble of its own.' },
 ];
 
 const PULL_ROWS: readonly Row[] = [

@@ -20,6 +20,7 @@ const KILL = 'kill';
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2_000;
+const STEADY_AFTER_MS = 5_000;
 
 /**
  * Follows the engine's events until stopped, and connects again whenever the stream ends. `restored` is told at each
@@ -41,10 +42,11 @@ async function follow(client: EngineClient, listener: BackendListener, log: Log,
   let pauseMs = FIRST_PAUSE_MS;
   let isLost = false;
   while (!signal.aborted) {
+    let heardSinceMs = Infinity;
     try {
       await listen(client, listener, signal, () => {
         if (isLost) log.info('the engine tells its events again');
-        pauseMs = FIRST_PAUSE_MS;
+        heardSinceMs = performance.now();
         isLost = false;
       });
       throw new Error('the engine ended the stream');
@@ -56,6 +58,8 @@ async function follow(client: EngineClient, listener: BackendListener, log: Log,
         listener.lost();
       }
     }
+    // What takes connections and then breaks off or talks nonsense is no better than what takes none.
+    if (performance.now() - heardSinceMs >= STEADY_AFTER_MS) pauseMs = FIRST_PAUSE_MS;
     await delay(pauseMs, undefined, { signal }).catch(() => undefined);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }

@@ -77,7 +77,8 @@ export interface Backend {
   /** @throws PipesError `image_unusable` where the engine cannot run its command, `engine_unavailable` */
   start(id: string): Promise<void>;
   pause(id: string): Promise<void>;
-  unpause(id: string): Promise<void>;
+  /** False when it was not paused: it runs already, has ended, or is gone. */
+  unpause(id: string): Promise<boolean>;
   /** SIGTERM (or the image's stop signal), after `graceS` seconds SIGKILL; a paused one is unpaused first. */
   stop(id: string, graceS: number): Promise<void>;
   /** With its anonymous volumes; a running one is killed. */

@@ -31,7 +31,7 @@ export class BringUp {
       const from = observed === undefined ? 'absent' : observed.state === 'exited' || observed.state === 'created' ? 'stopped' : observed.state;
       const timing = { from, ...attempt.timing, totalMs: performance.now() - startedMs } as const;
       this.#life.lastWake = timing;
-      const run = this.#life.serve(live);
+      const run = this.#life.serve(live, attempt);
       this.#parts.onWoken(this.#life.key, timing);
       return run;
     });
@@ -43,16 +43,18 @@ export class BringUp {
       const attempt = this.attempt(target);
       const spec = await this.#parts.launcher.specFor(attempt);
       if (observed) await this.#discard(observed);
-      return this.#life.serve(await this.#parts.launcher.create(spec, attempt));
+      return this.#life.serve(await this.#parts.launcher.create(spec, attempt), attempt);
     });
   }
 
   /** One attempt to come up, which shows its steps in the status. */
   attempt(target: Target): Attempt {
+    const stretch = this.#parts.stretch();
     return {
       reference: this.#life.reference,
       target,
       signal: this.#parts.closing,
+      isInterrupted: () => this.#parts.stretch() !== stretch,
       timing: { pullMs: 0, createMs: 0, startMs: 0, readyMs: 0 },
       onCreated: (containerId) => this.#life.starting(containerId),
       onProgress: (progress) => this.#life.show(progress),
@@ -63,6 +65,11 @@ export class BringUp {
   async #launch(observed: Observed | undefined, attempt: Attempt): Promise<Live> {
     const { launcher, backend, adoptForeign } = this.#parts;
     const { target } = attempt;
+    if (observed?.state === 'running' && observed.managed && observed.id === this.#life.mayBeFrozen) {
+      // Neither pause nor unpause thaws what the engine does not know to be frozen; the end of it does.
+      await backend.stop(observed.id, 0);
+      return this.#resume({ ...observed, state: 'exited' }, attempt);
+    }
     if (observed?.state === 'running') {
       this.#life.starting(observed.id);
       return launcher.attach(observed.id, attempt);

@@ -20,7 +20,12 @@ export class ContainerSleep {
       return;
     }
     this.#life.sinking('paused', observed.id);
-    await this.#parts.backend.pause(observed.id);
+    try {
+      await this.#parts.backend.pause(observed.id);
+    } catch (thrown) {
+      this.#life.mayBeFrozen = observed.id;
+      throw thrown;
+    }
   }
 
   async stop(observed: Observed): Promise<void> {

@@ -29,8 +29,10 @@ export class EngineFollower {
   /** What changed while a list was under way is newer than the list. */
   readonly #moved = new Set<Instance>();
   #isTold = false;
+  #stretch = 0;
   #watch: { stop(): Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
   #reconciling: Promise<void> | undefined;
 
   constructor(options: FollowerOptions) {
@@ -40,6 +42,11 @@ export class EngineFollower {
   /** Whether the engine answers and tells what happens. */
   get isTold(): boolean {
     return this.#isTold;
+  }
+
+  /** Counts up each time that the engine goes silent or is heard again. What it answered in another stretch than this may no longer hold. */
+  get stretch(): number {
+    return this.#stretch;
   }
 
   /** Takes over what runs already, then follows. An engine that is away is waited for in the background. */
@@ -54,6 +61,7 @@ export class EngineFollower {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
     await this.#watch?.stop();
     await this.#reconciling;
   }
@@ -88,7 +96,10 @@ export class EngineFollower {
   }
 
   async #compare(instance: Instance, containers: readonly Observed[]): Promise<void> {
-    if (instance.busy || this.#moved.has(instance)) return;
+    if (instance.busy || this.#moved.has(instance)) {
+      if (containers.some(({ id }) => id !== instance.containerId)) this.#lookAgain();
+      return;
+    }
     // A list without the container that is known is older than that container, so it says nothing about the others either.
     if (instance.containerId !== undefined && !containers.some(({ id }) => id === instance.containerId)) {
       if (!instance.isForeign) instance.distrust();
@@ -97,6 +108,12 @@ export class EngineFollower {
     const [chosen, ...leftovers] = [...containers].sort(byPreference(instance.containerId));
     instance.adopt(chosen!);
     for (const leftover of leftovers) await this.#removeLeftover(leftover);
+  }
+
+  /** There is one too many, perhaps, and its instance has no time to say so. */
+  #lookAgain(): void {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => void this.reconcile(), LOOK_AGAIN_MS).unref();
   }
 
   /** A crash in the middle of a replacement leaves two; the one that is not chosen serves nobody. */
@@ -121,11 +138,13 @@ export class EngineFollower {
       },
       lost: () => {
         this.#isTold = false;
+        this.#stretch += 1;
         log.warn('the engine no longer tells what happens; warm targets go on being served');
         for (const instance of roster.all()) instance.distrust();
       },
       restored: () => {
         this.#isTold = true;
+        this.#stretch += 1;
         // Addresses may have moved to other containers meanwhile, so nothing is used again before it was looked at.
         for (const instance of roster.all()) instance.distrust();
         void this.reconcile();
@@ -148,6 +167,9 @@ export class EngineFollower {
 
 /** How long the start waits for the engine before it goes on without; a local engine answers in milliseconds. */
 const FIRST_CONTACT_MS = 5_000;
+
+/** How soon after a look that came at a bad moment the next one follows. */
+const LOOK_AGAIN_MS = 1_000;
 
 function groupByReference(containers: readonly Observed[]): Map<string, Observed[]> {
   const groups = new Map<string, Observed[]>();

@@ -9,6 +9,7 @@ import type { InstanceParts } from './instance-parts.ts';
 import { containerOf, MOVES, type InstanceStatus } from './instance-status.ts';
 import { Run } from './run.ts';
 import type { Live } from './starter.ts';
+import type { Attempt } from './wake-attempt.ts';
 import type { WakeProgress, WakeTiming } from './wake-progress.ts';
 
 /** Told at each change of status, with the container before it. */
@@ -25,6 +26,8 @@ export class InstanceLife {
   lastWake: WakeTiming | undefined;
   /** The image that its tag had moved to and that failed here, so that it is not tried again by itself; without an id where it could not even be pulled. */
   rejected: { readonly imageId: string | undefined; readonly error: PipesError } | undefined;
+  /** The container whose pause the engine did not see to its end: its processes may be frozen though the engine shows that it runs. */
+  mayBeFrozen: string | undefined;
   readonly #parts: InstanceParts;
   readonly #onStatus: StatusListener;
   /** Runs whose readiness this process has seen; an adopted one is not among them. */
@@ -88,11 +91,14 @@ export class InstanceLife {
     this.#trusted = false;
   }
 
-  /** The engine was just asked. True when it shows the very run that serves, whose readiness was seen: it may be used again. */
-  confirm(observed: Observed | undefined): boolean {
+  /**
+   * The engine was asked. True when it shows the very run that serves, whose readiness was seen: it may be used again.
+   * @param asked the stretch in which it was asked (`InstanceParts`)
+   */
+  confirm(observed: Observed | undefined, asked: number): boolean {
     const { run } = this;
     if (!run || !observed || !run.isStill(observed) || !this.#ready.has(run)) return false;
-    this.#trusted = this.#parts.isTold();
+    this.#trusted = this.#parts.isTold() && this.#parts.stretch() === asked;
     return true;
   }
 
@@ -108,14 +114,15 @@ export class InstanceLife {
     return present === tagged || this.rejected?.imageId === tagged;
   }
 
-  /** From here on requests go to this container. */
-  serve(live: Live): Run {
+  /** From here on requests go to this container, which that attempt has brought up. */
+  serve(live: Live, attempt: Attempt): Run {
     this.#endRun();
     const run = new Run(live, this.#parts.now());
     this.#ready.add(run);
     this.backoff.succeeded();
+    this.mayBeFrozen = undefined;
     this.#setStatus({ name: 'running', run });
-    this.#trusted = this.#parts.isTold();
+    this.#trusted = this.#parts.isTold() && !attempt.isInterrupted();
     this.tell({ phase: 'ready' });
     return run;
   }

@@ -19,6 +19,8 @@ export interface InstanceParts {
   readonly adoptForeign: boolean;
   /** False while the engine's stream of changes is broken: what is known may be old. */
   readonly isTold: () => boolean;
+  /** Another number since the engine went silent or came back: what it was asked before may no longer hold. */
+  readonly stretch: () => number;
   /** Ends every wait when pipes stops. */
   readonly closing: AbortSignal;
   /** Nothing new goes to this run's address; what is under way may finish. */

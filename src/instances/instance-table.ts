@@ -18,7 +18,7 @@ import { stateCounts } from './state-counts.ts';
 import type { TagUse } from './tag-use.ts';
 import { WakeWatchers, type WakeListener } from './wake-watchers.ts';
 
-export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'onRetire' | 'onProgress' | 'launcher'> {
+export interface TableOptions extends Omit<InstanceParts, 'closing' | 'isTold' | 'stretch' | 'onRetire' | 'onProgress' | 'launcher'> {
   readonly images: ImageSource;
   readonly starter: Starter;
   readonly startQueue: BoundedQueue;
@@ -65,6 +65,7 @@ export class InstanceTable implements InstanceControl {
       launcher: new Launcher({ ...options, makeRoom: (key, signal) => limit.makeRoom(key, signal) }),
       closing: this.#closing.signal,
       isTold: () => this.#follower.isTold,
+      stretch: () => this.#follower.stretch,
       onProgress: (key, progress) => this.#watchers.tell((watched) => (this.#roster.get(watched)?.key ?? watched) === key, progress),
       onRetire: (containerId, retired) => {
         this.#retiring.add(containerId);

@@ -11,6 +11,7 @@ import type { InstanceStatus } from './instance-status.ts';
 import { Lane } from './lane.ts';
 import { TagMoved } from './launcher.ts';
 import { Replacement } from './replacement.ts';
+import { lookAtRun, NO_WORD } from './run-check.ts';
 import type { Run } from './run.ts';
 import type { TagUse } from './tag-use.ts';
 import type { WakeProgress } from './wake-progress.ts';
@@ -258,25 +259,32 @@ export class Instance {
   /** However it ends, those who watch are told. */
   async #wakeUp(): Promise<Run> {
     this.#life.waking();
-    try {
-      return await this.#comeUp();
-    } catch (thrown) {
-      if (!(thrown instanceof TagMoved)) this.#life.notWoken(asPipesError(thrown));
-      throw thrown;
+    for (;;) {
+      const stretch = this.#parts.stretch();
+      const isInterrupted = (): boolean => this.#parts.stretch() !== stretch;
+      try {
+        const run = await this.#comeUp();
+        // An engine that went away or came back meanwhile may have given the address to another container.
+        if (!isInterrupted()) return run;
+      } catch (thrown) {
+        if (thrown instanceof TagMoved) throw thrown;
+        const error = asPipesError(thrown);
+        const isBack = error.code === 'engine_unavailable' && isInterrupted() && this.#parts.isTold();
+        if (isBack) continue;
+        this.#life.notWoken(error);
+        throw thrown;
+      }
     }
   }
 
   async #comeUp(): Promise<Run> {
     const target = this.#resolve();
-    let observed: Observed | undefined;
-    try {
-      observed = await (this.#life.run && !this.#parts.isTold() ? within(HUNG_AFTER_MS, this.#observe()) : this.#observe());
-    } catch (thrown) {
-      // Warm targets go on being served while the engine is away (INTERFACE 3); its return makes us ask again.
-      if (this.#life.run && asPipesError(thrown).code === 'engine_unavailable') return this.#life.stillServes();
-      throw thrown;
-    }
-    if (this.#life.confirm(observed)) return this.#life.stillServes();
+    const asked = this.#parts.stretch();
+    const { run } = this.#life;
+    const seen = await (run ? lookAtRun(run, { observe: () => this.#observe(), isTold: this.#parts.isTold(), acceptsBeforeReady: this.#parts.backend.acceptsBeforeReady }) : this.#observe());
+    if (seen === NO_WORD) return this.#life.stillServes();
+    let observed = seen;
+    if (this.#life.confirm(observed, asked)) return this.#life.stillServes();
     // Somebody else's container that no longer runs is none of ours to start or remove.
     if (observed?.managed === false && observed.state !== 'running') observed = undefined;
     this.#life.settle(observed);
@@ -286,8 +294,9 @@ export class Instance {
 
   async #confirmDeath(containerId: string, byItself: boolean): Promise<boolean> {
     const { run } = this.#life;
+    const asked = this.#parts.stretch();
     const observed = await this.#parts.backend.inspect(containerId);
-    if (this.#life.confirm(observed)) return false;
+    if (this.#life.confirm(observed, asked)) return false;
     const { pauseMs, stopMs } = this.#life.target.config.idle;
     const isWanted = run !== undefined && (run.inFlight > 0 || this.#parts.now() - run.lastUsedAtMs < Math.min(pauseMs, stopMs));
     if (observed && run?.managed !== false) this.#life.sinking('stopped', containerId);
@@ -329,21 +338,6 @@ export class Instance {
 
 /** Between two jobs; in all other states a job of ours is at work and finds out by itself. */
 const SETTLED: ReadonlySet<string> = new Set(['running', 'paused', 'stopped', 'failed', 'absent']);
-
-/** While the engine tells nothing, how long a request to what serves waits for its word. */
-const HUNG_AFTER_MS = 1_000;
-
-async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new PipesError('engine_unavailable', 'The container engine does not answer.')), limitMs);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** The promise's outcome, or the signal's reason if that comes first; the promise goes on for the others. */
 function leave<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -89,11 +89,13 @@ export class Launcher {
       // It answers at once, so it does not queue behind those that have to start.
       return this.#withRoom(attempt, async () => {
         const startedMs = performance.now();
-        await this.#options.backend.unpause(observed.id);
+        const wasPaused = await this.#options.backend.unpause(observed.id);
         attempt.timing.startMs += performance.now() - startedMs;
         // Its address stays through a pause, and it served before: there is nothing to look at or to wait for.
         const { upstream } = observed;
-        return upstream ? { ...observed, state: 'running', upstream } : this.attach(observed.id, attempt);
+        if (wasPaused && upstream) return { ...observed, state: 'running', upstream };
+        // Somebody woke or ended it since it was looked at, so it may have another address by now.
+        return this.#options.starter.begin(observed.id, attempt, 'start');
       });
     }
     return this.#inTurn(attempt, () => this.#options.starter.begin(observed.id, attempt, 'start'));

@@ -25,6 +25,13 @@ export async function untilReady(upstream: Upstream, probe: ReadinessProbe, sign
   }
 }
 
+/** Whether the address takes a connection now: not after the packet that asks for one was sent again, which TCP does after a second (RFC 6298). */
+export function takesConnectionAtOnce(upstream: Upstream, acceptsBeforeReady: boolean): Promise<boolean> {
+  return takesConnections(upstream, acceptsBeforeReady, AbortSignal.timeout(AT_ONCE_MS));
+}
+
+const AT_ONCE_MS = 500;
+
 /** A small server listens within milliseconds of its start, and its visitor waits: look often at first, then spare the CPU. */
 const PAUSES_MS = [1, 1, 1, 2, 2, 2, 4, 4, 8, 8, 16, 16, 32];
 const LAST_PAUSE_MS = 50;

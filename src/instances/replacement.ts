@@ -38,13 +38,14 @@ export class Replacement {
 
   async #overlap(old: Observed, spec: RunSpec, target: Target): Promise<void> {
     let created: string | undefined;
+    const attempt = { ...this.#bringUp.attempt(target), onProgress: () => undefined, onCreated: (id: string) => (created = id) };
     try {
-      const live = await this.#parts.launcher.create(spec, { ...this.#bringUp.attempt(target), onProgress: () => undefined, onCreated: (id) => (created = id) });
+      const live = await this.#parts.launcher.create(spec, attempt);
       const oldRun = this.#life.run;
-      this.#life.serve(live);
+      this.#life.serve(live, attempt);
       this.#parts.onRetire(old.id, this.#sleep.retire(old.id, oldRun));
     } catch (thrown) {
-      if (created !== undefined) await this.#parts.backend.remove(created);
+      if (created !== undefined) await this.#discard(created);
       throw thrown;
     }
   }
@@ -52,11 +53,12 @@ export class Replacement {
   async #stopFirst(old: Observed, spec: RunSpec, target: Target): Promise<void> {
     const { launcher, backend } = this.#parts;
     await this.#sleep.stop(old);
+    const attempt = this.#bringUp.attempt(target);
     try {
-      this.#life.serve(await launcher.create(spec, this.#bringUp.attempt(target)));
+      this.#life.serve(await launcher.create(spec, attempt), attempt);
     } catch (thrown) {
       const created = this.#life.containerId;
-      if (created !== undefined && created !== old.id) await backend.remove(created);
+      if (created !== undefined && created !== old.id) await this.#discard(created);
       await this.#bringBack(old, target);
       throw thrown;
     }
@@ -65,12 +67,19 @@ export class Replacement {
 
   /** Where the old one does not come up again either, that is what the state says, and the next request tries again. */
   async #bringBack(old: Observed, target: Target): Promise<void> {
+    const attempt = this.#bringUp.attempt(target);
     try {
       this.#life.starting(old.id);
-      this.#life.serve(await this.#parts.launcher.resume({ ...old, state: 'exited' }, this.#bringUp.attempt(target)));
+      this.#life.serve(await this.#parts.launcher.resume({ ...old, state: 'exited' }, attempt), attempt);
     } catch (thrown) {
       const error = asPipesError(thrown);
       this.#life.failed(error, OWN_FAILURES.has(error.code));
     }
+  }
+
+  /** A new one that failed. An engine that went away removes nothing; a look at what it shows once it is back does. */
+  async #discard(id: string): Promise<void> {
+    const { backend, log } = this.#parts;
+    await backend.remove(id).catch((thrown: unknown) => log.warn({ ref: this.#life.key, container: id, err: thrown }, 'a container that did not come up could not be removed; the next reconcile tries again'));
   }
 }

@@ -33,10 +33,19 @@ export class Starter {
 
   /**
    * Starts the container, or only waits for it where it runs already.
-   * @throws PipesError `instance_failed` as soon as it exits, `instance_not_ready` at the deadline, what the backend throws,
-   *   or the signal's reason
+   * @throws PipesError `instance_failed` as soon as it exits, `instance_not_ready` at the deadline, what the backend throws
+   *   (`engine_unavailable` also where an engine that came back has ended it), or the signal's reason
    */
-  async begin(containerId: string, { target, signal, onProgress, timing }: Attempt, how: 'start' | 'wait'): Promise<Live> {
+  async begin(containerId: string, attempt: Attempt, how: 'start' | 'wait'): Promise<Live> {
+    try {
+      return await this.#begin(containerId, attempt, how);
+    } catch (thrown) {
+      if (attempt.signal.aborted || !attempt.isInterrupted()) throw thrown;
+      throw new PipesError('engine_unavailable', 'The container engine went away while the container started; try again.', { cause: thrown });
+    }
+  }
+
+  async #begin(containerId: string, { target, signal, onProgress, timing }: Attempt, how: 'start' | 'wait'): Promise<Live> {
     const startedMs = performance.now();
     const death = new AbortController();
     const deadline = AbortSignal.timeout(Math.min(target.config.startTimeoutMs, LONGEST_TIMER_MS));

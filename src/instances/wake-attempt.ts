@@ -7,6 +7,8 @@ export interface Attempt {
   readonly reference: Reference;
   readonly target: Target;
   readonly signal: AbortSignal;
+  /** Whether the engine went away or came back since it began: what it told before may no longer hold, and who died was not to blame. */
+  readonly isInterrupted: () => boolean;
   readonly onProgress: (progress: WakeProgress) => void;
   /** A container was made; from here on it has to be remembered or removed. */
   readonly onCreated: (containerId: string) => void;

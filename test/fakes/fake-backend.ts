@@ -46,7 +46,7 @@ export class FakeBackend implements Backend {
   /** The most containers of one reference that ever ran at once. */
   mostAtOnce = 0;
   readonly #containers = new Map<string, Container>();
-  /** True: calls are taken and never answered. */
+  /** While true, calls are taken and not answered. */
   isHung = false;
   readonly #listeners = new Set<BackendListener>();
   #count = 0;
@@ -70,10 +70,12 @@ export class FakeBackend implements Backend {
     if (container?.state === 'running') this.#setPaused(container, true);
   }
 
-  async unpause(id: string): Promise<void> {
+  async unpause(id: string): Promise<boolean> {
     await this.#call('unpause');
     const container = this.#containers.get(id);
-    if (container?.state === 'paused') this.#setPaused(container, false);
+    if (container?.state !== 'paused') return false;
+    this.#setPaused(container, false);
+    return true;
   }
 
   async stop(id: string): Promise<void> {
@@ -221,7 +223,7 @@ export class FakeBackend implements Backend {
   async #call(name: string, signal?: AbortSignal): Promise<void> {
     this.calls.push(name);
     signal?.throwIfAborted();
-    if (this.isHung) await new Promise(() => undefined);
+    while (this.isHung) await delay(5);
     if (this.latencyMs > 0) await delay(this.latencyMs, undefined, { signal });
     else await Promise.resolve();
     if (!this.isUp) throw new PipesError('engine_unavailable', 'The engine is away.');

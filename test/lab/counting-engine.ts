@@ -2,6 +2,20 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import { join } from 'node:path';
 import { labDirectory } from './lab.ts';
 
+/**
+ * How far a call has come: the engine knows nothing of it; it was handed to the engine; the engine has done it (of a stream: has begun
+ * to answer), and its answer is withheld.
+ */
+export type Moment = 'before' | 'during' | 'after';
+
+/** The next call of a kind, stopped at a moment of it. */
+export interface Held {
+  /** A call has come that far. */
+  readonly reached: Promise<void>;
+  /** Breaks it off, as the end of an engine does. */
+  cut(): void;
+}
+
 /** A socket that stands for an engine: passes each call on, writes it down, and breaks off on demand. */
 export interface CountingEngine {
   /** For pipes, in the place of the engine's own. */
@@ -15,6 +29,8 @@ export interface CountingEngine {
   /** Ends every call, and takes no more until `mend`: the engine is away. */
   cut(): void;
   mend(): void;
+  /** Stops the next call that fits, and no other. */
+  hold(pattern: RegExp, moment: Moment): Held;
   close(): Promise<void>;
 }
 
@@ -24,6 +40,7 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
   const open = new Set<{ readonly call: string; readonly response: ServerResponse }>();
   const socketPath = join(labDirectory('counting'), 'engine.sock');
   let refused: RegExp | undefined;
+  let gate: Gate | undefined;
   // As the engine's own server: a connection that rests is never closed.
   const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
     const path = new URL(request.url ?? '/', 'http://engine').pathname.replace(/^\/v[\d.]+(?=\/)/, '');
@@ -36,7 +53,11 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
     const entry = { call, response };
     open.add(entry);
     response.once('close', () => open.delete(entry));
-    passOn(request, response, new URL(dockerHost).pathname);
+    const held = gate?.pattern.test(call) === true ? gate : undefined;
+    if (held) gate = undefined;
+    held?.take(response);
+    if (held?.moment === 'before') return held.reach();
+    passOn(request, response, new URL(dockerHost).pathname, held);
   });
   const refuse = (pattern: RegExp): void => {
     refused = pattern;
@@ -53,12 +74,39 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
     cutEvents: () => refuse(/ \/events$/),
     cut: () => refuse(/^/),
     mend: () => (refused = undefined),
+    hold: (pattern, moment) => (gate = new Gate(pattern, moment)),
     close: () => closed(server),
   };
 }
 
-function passOn(request: IncomingMessage, response: ServerResponse, socketPath: string): void {
+class Gate implements Held {
+  readonly reached: Promise<void>;
+  reach!: () => void;
+  readonly pattern: RegExp;
+  readonly moment: Moment;
+  #response: ServerResponse | undefined;
+
+  constructor(pattern: RegExp, moment: Moment) {
+    this.pattern = pattern;
+    this.moment = moment;
+    this.reached = new Promise((resolve) => (this.reach = resolve));
+  }
+
+  take(response: ServerResponse): void {
+    this.#response = response;
+  }
+
+  cut(): void {
+    this.#response?.destroy();
+  }
+}
+
+function passOn(request: IncomingMessage, response: ServerResponse, socketPath: string, held: Gate | undefined): void {
   const outgoing = httpRequest({ socketPath, method: request.method, path: request.url, headers: request.headers, agent: false }, (answer) => {
+    if (held?.moment === 'after') {
+      answer.on('error', () => undefined);
+      return held.reach();
+    }
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     response.flushHeaders();
     answer.on('error', () => response.destroy());
@@ -68,7 +116,7 @@ function passOn(request: IncomingMessage, response: ServerResponse, socketPath: 
   response.on('close', () => outgoing.destroy());
   request.on('error', () => outgoing.destroy());
   // In one write with the head: an engine that refuses early would close while a second one is under way, and its answer be lost.
-  void request.toArray().then((chunks: Buffer[]) => outgoing.end(Buffer.concat(chunks)), () => outgoing.destroy());
+  void request.toArray().then((chunks: Buffer[]) => outgoing.end(Buffer.concat(chunks), held?.moment === 'during' ? held.reach : undefined), () => outgoing.destroy());
 }
 
 function closed(server: Server): Promise<void> {

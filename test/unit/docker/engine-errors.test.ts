@@ -27,6 +27,8 @@ describe('engineError', () => {
     [answered(400, 'Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available'), 'image_unusable'],
     [answered(400, 'invalid mount config for type "bind": bind source path does not exist: /nope'), 'image_unusable'],
     [answered(404, 'network 0123 not found'), 'engine_unavailable'],
+    [answered(500, 'context canceled'), 'engine_unavailable'],
+    [answered(503, '<html>no server is available</html>'), 'engine_unavailable'],
     [answered(500, 'something nobody has seen before'), 'internal'],
   ])('translates %s', (thrown, code) => {
     const error = engineError(thrown, 'unix:///x');

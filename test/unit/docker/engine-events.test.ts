@@ -90,6 +90,22 @@ describe('followEvents', () => {
     expect(streams).toHaveLength(4);
   });
 
+  it('asks an engine that talks nonsense again and again, later each time', async () => {
+    const askedAtMs: number[] = [];
+    server = createServer((request, response) => {
+      if (request.url === '/version') return response.end('{"ApiVersion":"1.41","MinAPIVersion":"1.12"}');
+      askedAtMs.push(performance.now());
+      return response.end('nonsense\n');
+    });
+    await new Promise<void>((resolve) => server!.listen(socket, resolve));
+    follow();
+    await expect.poll(() => askedAtMs.length, { timeout: 20_000 }).toBe(4);
+    const pausesMs = askedAtMs.slice(1).map((atMs, index) => atMs - askedAtMs[index]!);
+    // Timers may be late, and by a hair early.
+    for (const [index, least] of [200, 400, 800].entries()) expect(pausesMs[index]).toBeGreaterThan(least - 5);
+    expect(told.slice(0, 4)).toEqual(['restored', 'lost', 'restored', 'lost']);
+  });
+
   it('says at once when there is no engine to begin with, and ends when told', async () => {
     follow();
     await expect.poll(() => told).toEqual(['lost']);

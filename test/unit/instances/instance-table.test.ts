@@ -233,29 +233,6 @@ describe('what happens behind its back', () => {
     expect(state()).toBe('running');
   });
 
-  it('serves warm targets while the engine is away, and asks before the next use once it is back', async () => {
-    const { table, backend } = await opened();
-    const id = await use();
-    backend.lose();
-    expect(await use()).toBe(id);
-    expect(table.isEngineUp).toBe(false);
-    expect(await codeOf(table.lease(parseReference('bob/other'), undefined, NEVER))).toBe('engine_unavailable');
-    backend.restore(true);
-    expect(table.tryLease(KEY)).toBeUndefined();
-    expect(await use()).toBe(id);
-    expect(backend.running(KEY)).toEqual([id]);
-  });
-
-  it('serves what is warm also while the engine takes questions and never answers', async () => {
-    const { backend } = await opened();
-    const id = await use();
-    backend.lose();
-    backend.isHung = true;
-    const startedMs = performance.now();
-    expect(await use()).toBe(id);
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
-  });
-
   it('makes a new one when the container is removed between the look at it and its start', async () => {
     const { table, backend } = await opened();
     const before = await use();
