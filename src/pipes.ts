@@ -9,6 +9,7 @@ import { PipesError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
 import { Metrics } from './core/metrics.ts';
 import { RequestTally } from './core/request-tally.ts';
+import { steadyMs } from './core/steady-clock.ts';
 import { WakeTally } from './core/wake-tally.ts';
 import { EngineClient } from './docker/client.ts';
 import { DockerBackend } from './docker/docker-backend.ts';
@@ -154,7 +155,7 @@ export class Pipes {
       trustProxy: isTrusted,
       isOwnToken: (authorization) => credentials.isOwnToken(authorization),
     });
-    const wakeRate = new WakeRate({ perClient: perMs(settings.WAKE_RATE), newTargets: perMs(settings.NEW_TARGETS), nowMs: () => performance.now() });
+    const wakeRate = new WakeRate({ perClient: perMs(settings.WAKE_RATE), newTargets: perMs(settings.NEW_TARGETS), nowMs: steadyMs });
     const table: InstanceTable = new InstanceTable({
       backend,
       images,
@@ -162,7 +163,7 @@ export class Pipes {
       startQueue: queues.starts,
       resolver,
       log,
-      now: Date.now,
+      now: steadyMs,
       maxRunning: settings.MAX_RUNNING,
       roomTimeoutMs: settings.START_TIMEOUT,
       drainTimeoutMs: settings.DRAIN_TIMEOUT,

@@ -2,6 +2,7 @@ import type { BoundedQueue } from '../core/bounded-queue.ts';
 import { PipesError, asPipesError } from '../core/errors.ts';
 import { SingleFlight } from '../core/single-flight.ts';
 import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
+import { steadyMs } from '../core/steady-clock.ts';
 import { printImageRef, type ImageRef } from './image-ref.ts';
 import type { ImageStore, LayerProgress, LocalImage, PullListener } from './image-store.ts';
 import { MissingImages } from './missing-images.ts';
@@ -52,7 +53,7 @@ export class ImageSupply {
 
   constructor(options: ImageSupplyOptions) {
     this.#options = options;
-    this.#missing = new MissingImages(MISSING_FOR_MS, MISSING_CAPACITY, options.now ?? Date.now);
+    this.#missing = new MissingImages(MISSING_FOR_MS, MISSING_CAPACITY, options.now ?? steadyMs);
   }
 
   /**

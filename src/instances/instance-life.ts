@@ -1,4 +1,5 @@
 import { PipesError } from '../core/errors.ts';
+import { momentOf, timeOfDay } from '../core/steady-clock.ts';
 import { printImageRef } from '../images/image-ref.ts';
 import { printReference, type Reference } from '../targets/reference.ts';
 import type { Target } from '../targets/target.ts';
@@ -58,7 +59,7 @@ export class InstanceLife {
     return containerOf(this.#status);
   }
 
-  /** When it was used last, in milliseconds since the epoch; undefined while it is in use, or if that is not known. */
+  /** When it was used last, by the steady clock; undefined while it is in use, or if that is not known. */
   get idleSinceMs(): number | undefined {
     if (this.#status.name !== 'running') return this.#lastUsedAtMs;
     return this.#status.run.inFlight > 0 ? undefined : this.#status.run.lastUsedAtMs;
@@ -117,7 +118,7 @@ export class InstanceLife {
   /** From here on requests go to this container, which that attempt has brought up. */
   serve(live: Live, attempt: Attempt): Run {
     this.#endRun();
-    const run = new Run(live, this.#parts.now());
+    const run = new Run(live, this.#parts.now);
     this.#ready.add(run);
     this.backoff.succeeded();
     this.mayBeFrozen = undefined;
@@ -133,10 +134,10 @@ export class InstanceLife {
     if (this.run?.isStill(observed)) return;
     this.#endRun();
     if (observed.state === 'running' && observed.upstream) {
-      this.#setStatus({ name: 'running', run: new Run({ ...observed, upstream: observed.upstream }, this.#parts.now()) });
+      this.#setStatus({ name: 'running', run: new Run({ ...observed, upstream: observed.upstream }, this.#parts.now) });
       return;
     }
-    this.#lastUsedAtMs ??= observed.finishedAt?.getTime() ?? this.#parts.now();
+    this.#lastUsedAtMs ??= observed.finishedAt === undefined ? this.#parts.now() : momentOf(observed.finishedAt);
     this.settle(observed);
   }
 
@@ -227,7 +228,7 @@ export class InstanceLife {
       containerId: this.containerId ?? null,
       managed: run?.managed ?? true,
       startedAt: run?.startedAt ?? null,
-      lastUsedAt: lastUsedAtMs === undefined ? null : new Date(lastUsedAtMs),
+      lastUsedAt: lastUsedAtMs === undefined ? null : timeOfDay(lastUsedAtMs),
       inFlight: run?.inFlight ?? 0,
       upstream: run?.upstream ?? null,
       error: this.backoff.error ?? this.rejected?.error ?? null,

@@ -11,7 +11,7 @@ export interface InstanceParts {
   readonly launcher: Launcher;
   readonly resolver: TargetResolver;
   readonly log: Log;
-  /** Milliseconds since the epoch. */
+  /** The steady clock, in milliseconds. */
   readonly now: () => number;
   readonly drainTimeoutMs: number;
   /** Between SIGTERM and SIGKILL. */

@@ -96,7 +96,7 @@ export class Instance {
     return this.#life.run?.managed === false;
   }
 
-  /** When it was used last, in milliseconds since the epoch; undefined while it is in use, or if that is not known. */
+  /** When it was used last, by the steady clock; undefined while it is in use, or if that is not known. */
   get idleSinceMs(): number | undefined {
     return this.#life.idleSinceMs;
   }

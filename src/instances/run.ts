@@ -13,15 +13,17 @@ export class Run {
   readonly imageDigest: string | undefined;
   readonly configHash: string | undefined;
   readonly startedAt: Date | undefined;
-  /** Since when it can be forwarded to, in milliseconds since the epoch. */
+  /** Since when it can be forwarded to, by the steady clock. */
   readonly servesSinceMs: number;
-  /** Milliseconds since the epoch. */
+  /** By the steady clock. */
   lastUsedAtMs: number;
+  readonly #now: () => number;
   #inFlight = 0;
   #ended = false;
   #drainWaiters: (() => void)[] = [];
 
-  constructor(observed: Observed & { readonly upstream: Upstream }, nowMs: number) {
+  constructor(observed: Observed & { readonly upstream: Upstream }, now: () => number) {
+    this.#now = now;
     this.containerId = observed.id;
     this.managed = observed.managed;
     this.upstream = observed.upstream;
@@ -29,8 +31,7 @@ export class Run {
     this.imageDigest = observed.imageDigest;
     this.configHash = observed.configHash;
     this.startedAt = observed.startedAt;
-    this.servesSinceMs = nowMs;
-    this.lastUsedAtMs = nowMs;
+    this.servesSinceMs = this.lastUsedAtMs = now();
   }
 
   get inFlight(): number {
@@ -51,7 +52,7 @@ export class Run {
   /** @param isQuiet it was no use that keeps the instance awake */
   release(isQuiet = false): void {
     this.#inFlight -= 1;
-    if (!isQuiet) this.lastUsedAtMs = Date.now();
+    if (!isQuiet) this.lastUsedAtMs = this.#now();
     if (this.#inFlight > 0) return;
     for (const wake of this.#drainWaiters.splice(0)) wake();
   }

@@ -8,7 +8,7 @@ export interface SleeperOptions {
   readonly instances: () => Iterable<Instance>;
   readonly idleTimes: (instance: Instance) => IdleTimes;
   readonly log: Log;
-  /** Milliseconds since the epoch. */
+  /** The steady clock, in milliseconds. */
   readonly now: () => number;
 }
 

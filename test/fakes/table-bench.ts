@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { BoundedQueue } from '../../src/core/bounded-queue.ts';
 import { PipesError } from '../../src/core/errors.ts';
 import type { Log } from '../../src/core/log.ts';
+import { steadyMs } from '../../src/core/steady-clock.ts';
 import { printImageRef, type ImageRef } from '../../src/images/image-ref.ts';
 import type { LocalImage, PullListener } from '../../src/images/image-store.ts';
 import { InstanceTable, type TableOptions } from '../../src/instances/instance-table.ts';
@@ -96,7 +97,7 @@ export function makeTable(options: Partial<TableOptions> & { readonly defaults?:
     startQueue: new BoundedQueue({ name: 'starts', concurrency: 8, waitingLimit: 100 }),
     resolver,
     log,
-    now: Date.now,
+    now: steadyMs,
     maxRunning: Infinity,
     roomTimeoutMs: 1_000,
     drainTimeoutMs: 1_000,

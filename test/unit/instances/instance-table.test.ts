@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PipesError } from '../../../src/core/errors.ts';
+import { steadyMs, timeOfDay } from '../../../src/core/steady-clock.ts';
 import type { TableOptions } from '../../../src/instances/instance-table.ts';
 import type { Run } from '../../../src/instances/run.ts';
 import type { CountedStart } from '../../../src/security/proxy/wake-rate.ts';
@@ -280,12 +281,12 @@ describe('taking over', () => {
     await first.table.open();
     (await first.table.lease(WEB, undefined, NEVER)).release();
     await first.table.close();
-    let nowMs = Date.now();
+    let nowMs = steadyMs();
     await opened({ backend: first.backend, now: () => nowMs });
     const takenOverAtMs = nowMs;
     nowMs += 30_000;
     await bench.table.reconcile();
-    expect(bench.table.report(WEB).lastUsedAt!.getTime()).toBe(takenOverAtMs);
+    expect(bench.table.report(WEB).lastUsedAt).toEqual(timeOfDay(takenOverAtMs));
     // Whether it is ready is still asked by its first request.
     expect(bench.table.tryLease(KEY)).toBeUndefined();
     await use();
