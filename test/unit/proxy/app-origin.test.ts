@@ -53,7 +53,7 @@ async function open(options: { isOpen?: boolean } = {}): Promise<void> {
   api = new RunningApi({ ...options, apiToken: API_TOKEN });
   token = await api.token('admin');
   const upstream = { host: '127.0.0.1', port: (app.server.address() as AddressInfo).port };
-  const run = new Run({ id: 'c', reference: 'alice/web:main', managed: true, state: 'running', upstream, imageId: 'i', startedAt: new Date(0), configHash: undefined, imageDigest: undefined } as unknown as ConstructorParameters<typeof Run>[0], 0);
+  const run = new Run({ id: 'c', reference: 'alice/web:main', managed: true, state: 'running', upstream, imageId: 'i', startedAt: new Date(0), configHash: undefined, imageDigest: undefined } as unknown as ConstructorParameters<typeof Run>[0], () => 0);
   const waker: Waker = {
     tryLease: () => run.acquire(),
     lease: () => Promise.resolve(run.acquire()),
