@@ -1,4 +1,4 @@
-/** Where lines end up; sonic-boom's streams are such. */
+/** Where lines end up. */
 export interface LineSink {
   write(text: string): unknown;
   flushSync(): void;

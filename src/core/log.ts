@@ -1,5 +1,6 @@
 import { pino, type Logger } from 'pino';
-import { GatheredLines } from './gathered-lines.ts';
+import { GatheredLines, type LineSink } from './gathered-lines.ts';
+import { LineOutput } from './line-output.ts';
 
 export type Log = Logger;
 
@@ -12,9 +13,12 @@ export interface LogOptions {
 /** The process's log, on standard output. Environment values, tokens and logins never go into it. */
 export async function makeLog(options: LogOptions): Promise<Log> {
   const base = { level: options.level, base: null, timestamp: isoTime, formatters: { level: (label: string) => ({ level: label }) } };
-  if (options.format === 'json') return pino(base, gatheredOutput());
-  const { default: pretty } = await import('pino-pretty');
-  return pino(base, pretty({ destination: 1, colorize: process.stdout.isTTY, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }));
+  const output = new LineOutput({ fd: 1, lossLine: (lines) => lossLine(lines) });
+  process.on('exit', () => output.flushSync());
+  if (options.format === 'json') return pino(base, gathered(output));
+  const { prettyFactory } = await import('pino-pretty');
+  const pretty = prettyFactory({ colorize: process.stdout.isTTY, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' });
+  return pino(base, { write: (line) => output.write(pretty(line)) });
 }
 
 /** For tests and tools that want no log at all. */
@@ -23,10 +27,14 @@ export const silentLog: Log = pino({ level: 'silent' });
 /** Nobody notices a line that comes so much later. */
 const GATHER_MS = 10;
 
-function gatheredOutput(): GatheredLines {
-  const lines = new GatheredLines(pino.destination({ fd: 1, sync: false, minLength: 0 }), GATHER_MS);
-  process.on('exit', () => lines.flushSync());
+function gathered(output: LineSink): GatheredLines {
+  const lines = new GatheredLines(output, GATHER_MS);
+  process.prependListener('exit', () => lines.flushSync());
   return lines;
+}
+
+function lossLine(lines: number): string {
+  return `{"level":"warn"${isoTime()},"lines":${lines},"msg":"standard output took no lines for a while, and so many are lost"}\n`;
 }
 
 let timeMs = 0;

@@ -59,7 +59,8 @@ export class ConfigDirLock {
     try {
       return await Claim.show(this.#directory);
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
+      if (isFull(error)) throw new PipesError('disk_full', `The disk of CONFIG_DIR ${this.#directory} is full, or has no inode left for a lock; make some room and start again.`, { cause: error });
+      const { code } = error as NodeJS.ErrnoException;
       const advice = 'It must be writable, and on a file system with Unix sockets (a Docker volume is).';
       throw new PipesError('internal', `CONFIG_DIR ${this.#directory} cannot be locked (${code}). ${advice}`, { cause: error });
     }
@@ -102,7 +103,11 @@ class Claim {
     const base = process.platform === 'linux' ? `/proc/self/fd/${directory.fd}` : path;
     const claim = new Claim(directory, base, `.lock-${randomBytes(8).toString('hex')}`);
     try {
-      await claim.#listen();
+      await claim.#listen().catch(async (error: unknown) => {
+        // The socket of one that crashed may hold the very inode that is missing.
+        if (!isFull(error) || !(await claim.#removeDead())) throw error;
+        await claim.#listen();
+      });
       return claim;
     } catch (error) {
       await claim.withdraw();
@@ -114,6 +119,13 @@ class Claim {
   async others(): Promise<string[]> {
     const names = await readdir(this.#base);
     return names.filter((name) => NAME.test(name) && name !== `${this.#name}.sock`);
+  }
+
+  /** Whoever sees a dead socket may remove it: its name is never used again. False when there was none. */
+  async #removeDead(): Promise<boolean> {
+    const paths = (await this.others()).map((name) => this.pathOf(name));
+    const dead = await Promise.all(paths.map(async (path) => (await ask(path)) === 'dead' && unlink(path).then(() => true, () => false)));
+    return dead.includes(true);
   }
 
   pathOf(name: string): string {
@@ -142,6 +154,11 @@ class Claim {
     });
     await rename(bound, this.pathOf(`${this.#name}.sock`));
   }
+}
+
+function isFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /** Who answers there: `dead` for nobody, `looking` for one that does not hold the directory (yet), else who holds it. */

@@ -110,11 +110,11 @@ export class DurableFile implements Adapter<unknown> {
 
   #writeFailed(error: unknown): PipesError {
     const code = codeOf(error);
-    const name = basename(this.#path);
+    const name = `${basename(this.#path)} in CONFIG_DIR (${dirname(this.#path)})`;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      return new PipesError('disk_full', `There is no space left for ${name} in CONFIG_DIR; free some and try again.`, { cause: error });
+      return new PipesError('disk_full', `There is no space left for ${name}, and what it held before stands; free some and try again.`, { cause: error });
     }
-    return new PipesError('internal', `${name} in CONFIG_DIR cannot be written (${code}); what it held before stands.`, { cause: error });
+    return new PipesError('internal', `${name} cannot be written (${code}); what it held before stands.`, { cause: error });
   }
 }
 

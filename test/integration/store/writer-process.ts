@@ -16,7 +16,8 @@ export class CompiledWriter {
     mkdirSync(join(project, 'test-output'), { recursive: true });
     this.#directory = mkdtempSync(join(project, 'test-output/store-'));
     for (const room of ['core', 'images', 'security', 'targets', 'store']) {
-      for (const name of readdirSync(join(project, 'src', room))) this.#compile(join('src', room, name));
+      const names = readdirSync(join(project, 'src', room), { recursive: true, encoding: 'utf8' });
+      for (const name of names) if (name.endsWith('.ts')) this.#compile(join('src', room, name));
     }
     this.#compile('test/integration/store/store-writer.ts');
   }
