@@ -15,7 +15,7 @@ let run: Run;
 beforeEach(async () => {
   app = createServer((socket) => socket.on('error', () => undefined).end());
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-  run = new Run({ id: 'c1', upstream: { host: '127.0.0.1', port: (app.address() as AddressInfo).port } } as Observed & { upstream: { host: string; port: number } }, 0);
+  run = new Run({ id: 'c1', upstream: { host: '127.0.0.1', port: (app.address() as AddressInfo).port } } as Observed & { upstream: { host: string; port: number } }, () => 0);
 });
 afterEach(async () => {
   vi.useRealTimers();
