@@ -26,16 +26,22 @@ import { Starter } from './instances/starter.ts';
 import { TagRefresher } from './instances/tag-refresher.ts';
 import { clientOf } from './proxy/client-of.ts';
 import { Dispatcher } from './proxy/dispatcher.ts';
+import { Door } from './proxy/door.ts';
 import { Forwarder } from './proxy/forwarder.ts';
 import { HostCache } from './proxy/host-cache.ts';
 import { ProxyServer } from './proxy/proxy-server.ts';
 import { QuietRules } from './proxy/quiet.ts';
 import { ConfigRights, type Bounds } from './security/api/config-rights.ts';
 import { Credentials } from './security/api/credentials.ts';
+import { ForwardAuth } from './security/proxy/forward-auth.ts';
+import { PasswordCheck } from './security/proxy/password-check.ts';
+import { PasswordHasher } from './security/proxy/password-hasher.ts';
 import { Policy } from './security/proxy/policy.ts';
+import { Visitors } from './security/proxy/visitors.ts';
 import { WakeRate } from './security/proxy/wake-rate.ts';
 import { WebhookSecret } from './security/api/webhook-secret.ts';
 import { PipesFile } from './store/pipes-file.ts';
+import { AccessRules } from './targets/access-rules.ts';
 import { TargetResolver } from './targets/target-resolver.ts';
 
 export const VERSION = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
@@ -104,6 +110,7 @@ export class Pipes {
     await running?.api.settled();
     await running?.imageDisk.stop();
     this.#running?.forwarder.close();
+    this.#running?.forwardAuth.close();
     await this.#store.stop();
   }
 
@@ -179,11 +186,13 @@ export class Pipes {
       onEnded: (run) => forwarder.release(run.upstream),
     });
     const refresher: TagRefresher = new TagRefresher({ instances: table, images, log, everyMs: settings.PULL_REFRESH });
+    const passwordHasher = new PasswordHasher();
     const api = new Api({
       version: VERSION,
       control: table,
       configs: this.#store,
       credentials,
+      passwordHasher,
       rights: new ConfigRights(policy, registry, deployBounds(settings)),
       health: { health: () => this.#health(table) },
       output: new InstanceOutput({ control: table, backend }),
@@ -211,10 +220,13 @@ export class Pipes {
       clientOf: (request) => clientOf(request, isTrusted) ?? '',
       bodyTimeoutMs: settings.BODY_IDLE_TIMEOUT,
     });
+    const forwardAuth = new ForwardAuth(ACCESS_TIMEOUT_MS);
+    const visitors = new Visitors({ credentials, passwords: new PasswordCheck({ hasher: passwordHasher, nowMs: () => performance.now() }), forwardAuth });
     const rules = { domains: settings.DOMAIN, domainLevels: settings.DOMAINLEVELS, platformHosts: settings.PLATFORM_HOSTS };
     const dispatcher: Dispatcher = new Dispatcher({
       tally: tallies.requests,
-      hosts: new HostCache(rules),
+      hosts: new HostCache(rules, new AccessRules(this.#store)),
+      door: new Door({ visitors, isTrusted, isOwnToken: (authorization) => credentials.isOwnToken(authorization) }),
       waker: table,
       forwarder,
       local: api,
@@ -233,7 +245,7 @@ export class Pipes {
       headerTimeoutMs: settings.HEADER_TIMEOUT,
       shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT,
     });
-    return { engine, backend, logins, credentials, table, imageDisk, refresher, forwarder, api, server };
+    return { engine, backend, logins, credentials, table, imageDisk, refresher, forwarder, forwardAuth, api, server };
   }
 
   #health(table: InstanceTable): { status: 'ok' | 'degraded' | 'starting' | 'stopping'; reasons: string[] } {
@@ -259,6 +271,7 @@ interface Running {
   readonly imageDisk: ImageDisk;
   readonly refresher: TagRefresher;
   readonly forwarder: Forwarder;
+  readonly forwardAuth: ForwardAuth;
   readonly api: Api;
   readonly server: ProxyServer;
 }
@@ -268,6 +281,9 @@ const LONGEST_READINESS_MS = 600_000;
 
 /** As `docker stop` has it. */
 const STOP_GRACE_S = 10;
+
+/** How long the service of `access.forward` may take for its word; a visitor waits for it. */
+const ACCESS_TIMEOUT_MS = 10_000;
 
 const RECONCILE_EVERY_MS = 30_000;
 

@@ -10,6 +10,7 @@ import type { InstanceUsage } from '../instances/instance-usage.ts';
 import type { ConfigRights } from '../security/api/config-rights.ts';
 import type { Credentials } from '../security/api/credentials.ts';
 import type { WebhookSecret } from '../security/api/webhook-secret.ts';
+import type { PasswordHasher } from '../security/proxy/password-hasher.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { ApiContext, ApiState, LocalPlace } from './api-context.ts';
 import { Authentication, type ClientOf } from './authenticate.ts';
@@ -34,6 +35,7 @@ export interface ApiOptions {
   readonly configs: TargetConfigStore;
   readonly credentials: Credentials;
   readonly rights: ConfigRights;
+  readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
   readonly health: HealthSource;
   readonly output: InstanceOutput;
   readonly usage: InstanceUsage;
@@ -121,8 +123,8 @@ function makeApp(log: Log, authentication: Authentication, { targets, platforms 
 
 function targetRouter(options: ApiOptions, authentication: Authentication, background: Background): Router<ApiState> {
   const router = makeRouter(TARGET_PREFIX);
-  const { control, configs, rights, bodyTimeoutMs } = options;
-  const parts = { control, configs, rights, authentication, background, bodyTimeoutMs };
+  const { control, configs, rights, passwordHasher, bodyTimeoutMs } = options;
+  const parts = { control, configs, rights, passwordHasher, authentication, background, bodyTimeoutMs };
   routeContainer(router, parts);
   routeContainerConfig(router, parts);
   routeContainerLogs(router, parts, options.output);

@@ -2,12 +2,11 @@ import type Router from '@koa/router';
 import { PipesError, asPipesError } from '../core/errors.ts';
 import type { InstanceControl } from '../instances/instance-control.ts';
 import { parseReference, repositoryOf } from '../targets/reference.ts';
-import { TargetConfig } from '../targets/target-config.ts';
 import type { ApiContext, ApiState } from './api-context.ts';
-import { readBody } from './json-body.ts';
 import { queryFlag } from './query-flag.ts';
-import { answerWhenDone, assertMayWrite, openTarget, type TargetParts } from './target-access.ts';
+import { answerWhenDone, openTarget, type TargetParts } from './target-access.ts';
 import { visibleConfig } from './visible-config.ts';
+import { readConfig } from './written-config.ts';
 
 /** `./repository/config`: what holds for every tag of the repository where its own configuration says nothing else. */
 export function routeRepositoryConfig(router: Router<ApiState>, parts: TargetParts): void {
@@ -20,8 +19,7 @@ export function routeRepositoryConfig(router: Router<ApiState>, parts: TargetPar
     const request = openTarget(ctx, parts, 'deploy');
     queryFlag(ctx, 'wait', true); // A faulty query must not leave a written configuration behind.
     const restarts = queryFlag(ctx, 'restart', false);
-    const config = await readBody(ctx, TargetConfig, parts.bodyTimeoutMs);
-    assertMayWrite(parts, request.caller, parts.configs.repository(request.repository), config);
+    const config = await readConfig(ctx, parts, request.caller, () => parts.configs.repository(request.repository));
     await parts.configs.setRepository(request.repository, config);
     ctx.state.isReplacing = true;
     await answerWhenDone(ctx, parts, request, () => (restarts ? reconfigureAll(parts.control, request.repository) : Promise.resolve()));

@@ -2,6 +2,7 @@ import { PipesError } from '../core/errors.ts';
 import type { InstanceControl } from '../instances/instance-control.ts';
 import type { ConfigRights, FarReachingConfig } from '../security/api/config-rights.ts';
 import type { Principal } from '../security/api/principal.ts';
+import type { PasswordHasher } from '../security/proxy/password-hasher.ts';
 import { printReference, repositoryOf, type Reference } from '../targets/reference.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { ApiContext } from './api-context.ts';
@@ -16,6 +17,7 @@ export interface TargetParts {
   readonly configs: TargetConfigStore;
   readonly authentication: Authentication;
   readonly rights: ConfigRights;
+  readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
   readonly background: Background;
   /** Longest that a body may take to arrive. */
   readonly bodyTimeoutMs: number;

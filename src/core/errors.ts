@@ -8,7 +8,7 @@ export const ERROR_TABLE = {
   // what the client asked for
   invalid_request: { status: 400, title: 'The request is not valid' },
   host_malformed: { status: 400, title: 'The host name is malformed' },
-  unauthorized: { status: 401, title: 'A token is needed' },
+  unauthorized: { status: 401, title: 'A token or password is needed' },
   forbidden: { status: 403, title: 'The token does not reach this far' },
   image_forbidden: { status: 403, title: 'This image may not run here' },
   not_found: { status: 404, title: 'There is nothing here' },
@@ -28,6 +28,7 @@ export const ERROR_TABLE = {
   shutting_down: { status: 503, title: 'pipes is starting or stopping' },
   disk_full: { status: 507, title: 'The disk is full' },
   // what stands behind it
+  access_unavailable: { status: 503, title: 'Who may visit cannot be asked' },
   registry_denied: { status: 502, title: 'The registry refused the login' },
   registry_unavailable: { status: 503, title: 'The registry cannot be reached' },
   pull_timeout: { status: 504, title: 'The pull took too long' },
@@ -45,6 +46,8 @@ export type ErrorCode = keyof typeof ERROR_TABLE;
 export interface ErrorExtras {
   /** Seconds after which another try can help; sent as `Retry-After`. */
   readonly retryAfterS?: number;
+  /** How to log in, for 401: the value of `WWW-Authenticate` (RFC 9110, 11.6.1). */
+  readonly challenge?: string;
   /** What went wrong underneath; logged, never shown to visitors. */
   readonly cause?: unknown;
   /** Members that the problem document carries besides the standard ones, for every reader. */
@@ -57,6 +60,7 @@ export interface ErrorExtras {
 export class PipesError extends Error {
   readonly code: ErrorCode;
   readonly retryAfterS: number | undefined;
+  readonly challenge: string | undefined;
   readonly members: Readonly<Record<string, unknown>>;
   readonly privateDetail: readonly string[];
 
@@ -65,6 +69,7 @@ export class PipesError extends Error {
     this.name = 'PipesError';
     this.code = code;
     this.retryAfterS = extras.retryAfterS ?? (this.status === 503 ? DEFAULT_RETRY_AFTER_S : undefined);
+    this.challenge = extras.challenge;
     this.members = extras.members ?? {};
     this.privateDetail = extras.privateDetail ?? [];
   }

@@ -31,5 +31,6 @@ export function problemHeaders(error: PipesError): Record<string, string> {
   return {
     'Cache-Control': 'no-store',
     ...(error.retryAfterS === undefined ? {} : { 'Retry-After': String(Math.max(1, Math.ceil(error.retryAfterS))) }),
+    ...(error.challenge === undefined ? {} : { 'WWW-Authenticate': error.challenge }),
   };
 }

@@ -25,6 +25,7 @@ export class BodyRelay {
   readonly #stats: ForwardStats;
   readonly #idleMs: number;
   readonly #listener: BodyListener;
+  readonly #removedTrailers: ReadonlySet<string> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #awaitsContinue: boolean;
   #awaitsDrain = false;
@@ -32,13 +33,17 @@ export class BodyRelay {
   /** Whether a byte was taken from the client. */
   hasBegun = false;
 
-  /** @param idleMs Infinity for no limit */
-  constructor(request: IncomingMessage, outgoing: ClientRequest, stats: ForwardStats, idleMs: number, listener: BodyListener) {
+  /**
+   * @param idleMs Infinity for no limit
+   * @param removedTrailers see `trailersToSend`
+   */
+  constructor(request: IncomingMessage, outgoing: ClientRequest, stats: ForwardStats, idleMs: number, listener: BodyListener, removedTrailers?: ReadonlySet<string>) {
     this.#request = request;
     this.#outgoing = outgoing;
     this.#stats = stats;
     this.#idleMs = idleMs;
     this.#listener = listener;
+    this.#removedTrailers = removedTrailers;
     this.#awaitsContinue = request.headers.expect !== undefined;
   }
 
@@ -97,7 +102,7 @@ export class BodyRelay {
     clearTimeout(this.#timer);
     const outgoing = this.#outgoing;
     if (this.#isOver || outgoing.writableEnded || !this.#request.complete) return;
-    if (outgoing.chunkedEncoding && this.#request.rawTrailers.length > 0) outgoing.addTrailers(trailersToSend(this.#request.rawTrailers));
+    if (outgoing.chunkedEncoding && this.#request.rawTrailers.length > 0) outgoing.addTrailers(trailersToSend(this.#request.rawTrailers, this.#removedTrailers));
     if (lastChunk) outgoing.end(lastChunk);
     else outgoing.end();
   }

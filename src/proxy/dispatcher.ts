@@ -6,11 +6,15 @@ import type { Log } from '../core/log.ts';
 import type { RequestTally } from '../core/request-tally.ts';
 import type { Run } from '../instances/run.ts';
 import type { WakeProgress } from '../instances/wake-progress.ts';
-import type { Reference } from '../targets/reference.ts';
+import type { GuardedAccess } from '../security/proxy/access.ts';
+import type { GivenAnswer } from '../security/proxy/forward-auth.ts';
+import type { Admission } from '../security/proxy/visitors.ts';
 import { clientOf } from './client-of.ts';
+import { CLIENT_GONE, type Door } from './door.ts';
 import { newForwardStats, type ForwardContext, type ForwardStats } from './forward-context.ts';
 import type { ForwardEnd } from './forward.ts';
 import type { Forwarder } from './forwarder.ts';
+import { sendGivenAnswer, sendGivenAnswerOnSocket } from './given-answer.ts';
 import type { HostCache, KnownHost } from './host-cache.ts';
 import type { LocalHandler, LocalPlace } from './local-handler.ts';
 import { PAGE_SHOWN, PageTurns } from './page-turn.ts';
@@ -23,6 +27,7 @@ import type { Waker } from './waker.ts';
 
 export interface DispatcherOptions {
   readonly hosts: HostCache;
+  readonly door: Door;
   readonly waker: Waker;
   readonly forwarder: Forwarder;
   readonly local: LocalHandler;
@@ -49,6 +54,8 @@ interface Exchange {
   readonly gone: (listener: () => void) => void;
   readonly forward: (run: Run, context: ForwardContext) => Promise<ForwardEnd>;
   readonly refuse: (error: PipesError) => void;
+  /** Answers with what the service said that decides who may visit. */
+  readonly answer: (answer: GivenAnswer) => void;
   /** Shows a page that waits, with that status; undefined where nobody could see one. */
   readonly showPage: ((progress: WakeProgress, status: number) => void) | undefined;
   /** It must not wake what sleeps, nor keep awake what runs. */
@@ -79,7 +86,10 @@ export class Dispatcher {
     if (host === undefined) return;
     const place = placeOf(host, request.url!);
     if (place) {
-      if (place.kind === 'target' && pathOf(request.url!) === WAKE_EVENTS_PATH) return this.#tellWake(request, response, place.reference);
+      if (place.kind === 'target' && pathOf(request.url!) === WAKE_EVENTS_PATH) {
+        void this.#tellWake(request, response, host as Target);
+        return;
+      }
       this.#logLocal(request, response, place);
       return this.#options.local.request(request, response, place);
     }
@@ -89,6 +99,7 @@ export class Dispatcher {
       gone: (listener) => response.once('close', listener),
       forward: (run, context) => this.#options.forwarder.request(request, response, run.upstream, context),
       refuse,
+      answer: (answer) => sendGivenAnswer(request, response, answer),
       showPage: (progress, status) => sendWaitingPage(response, (host as Target).key, progress, status),
       isQuiet: this.#options.quiet.match(request.url!, request.headers['user-agent']),
     });
@@ -108,17 +119,24 @@ export class Dispatcher {
       gone: (listener) => socket.once('close', listener),
       forward: (run, context) => this.#options.forwarder.upgrade(request, socket, head, run.upstream, context),
       refuse,
+      answer: (answer) => sendGivenAnswerOnSocket(socket, answer),
       showPage: undefined,
       isQuiet: false,
     });
   }
 
-  /** Of a target that may not run nothing is told but that. */
-  #tellWake(request: IncomingMessage, response: ServerResponse, reference: Reference): void {
+  /** Of a target that may not run, or whose visitor may not see it, nothing is told but that. */
+  async #tellWake(request: IncomingMessage, response: ServerResponse, { reference, access }: Target): Promise<void> {
     try {
+      if (access !== 'public') {
+        const requestId = requestIdOf(request, this.#options.isTrusted(request.socket.remoteAddress ?? ''));
+        const admission = await this.#options.door.admit(access, reference, request, requestId, (listener) => response.once('close', listener));
+        if ('answer' in admission) { sendGivenAnswer(request, response, admission.answer); return; }
+      }
       this.#options.waker.assertMayRun(reference);
     } catch (thrown) {
-      return sendError(request, response, asPipesError(thrown));
+      if (thrown !== CLIENT_GONE) sendError(request, response, asPipesError(thrown));
+      return;
     }
     this.#wakeEvents.serve(request, response, reference);
   }
@@ -147,7 +165,12 @@ export class Dispatcher {
     const requestId = requestIdOf(exchange.request, this.#options.isTrusted(exchange.request.socket.remoteAddress ?? ''));
     this.#open += 1;
     try {
-      const end = await this.#forward(target, exchange, { requestId, mayRetry: true, stats }, record);
+      const admission = target.access === 'public' ? undefined : await this.#admit(target.access, target, exchange, requestId);
+      if (admission !== undefined && !('entry' in admission)) {
+        this.#logEnd(target, exchange, requestId, startedMs, stats, record, admission.end);
+        return;
+      }
+      const end = await this.#forward(target, exchange, { requestId, mayRetry: true, stats, entry: admission?.entry }, record);
       this.#logEnd(target, exchange, requestId, startedMs, stats, record, end);
       if (end.kind === 'failed') exchange.refuse(end.error);
     } catch (thrown) {
@@ -162,6 +185,21 @@ export class Dispatcher {
       else exchange.refuse(error);
     } finally {
       this.#open -= 1;
+    }
+  }
+
+  /** Lets the visitor in, or gives how the exchange ended that was answered here. Never rejects. */
+  async #admit(access: GuardedAccess, target: Target, exchange: Exchange, requestId: string): Promise<Extract<Admission, { entry: unknown }> | { readonly end: ForwardEnd }> {
+    try {
+      const admission = await this.#options.door.admit(access, target.reference, exchange.request, requestId, exchange.gone);
+      if ('entry' in admission) return admission;
+      exchange.answer(admission.answer);
+      return { end: { kind: 'answered', status: admission.answer.status } };
+    } catch (thrown) {
+      if (thrown === CLIENT_GONE) return { end: { kind: 'aborted', status: undefined } };
+      const error = asPipesError(thrown);
+      exchange.refuse(error);
+      return { end: { kind: 'failed', error, replayable: false } };
     }
   }
 
@@ -234,7 +272,7 @@ export class Dispatcher {
       bytesIn: stats.bytesIn,
       bytesOut: stats.bytesOut,
     };
-    if (end.kind !== 'failed' || end.error.code !== 'internal') return log.info(line, 'request');
+    if (end.kind !== 'failed' || !TOLD_WITH_CAUSE.has(end.error.code)) return log.info(line, 'request');
     log.error({ ...line, err: end.error.cause ?? end.error }, 'request');
   }
 
@@ -260,6 +298,9 @@ const WAITING_STATUS = 503;
 
 /** Whoever checks often enough to be quiet comes again by itself. */
 const QUIET_RETRY_S = 60;
+
+/** Failures that only the operator can mend, and only with what is underneath. */
+const TOLD_WITH_CAUSE: ReadonlySet<string> = new Set(['internal', 'access_unavailable']);
 
 const CLIENT_LEFT = new Error('the client left');
 

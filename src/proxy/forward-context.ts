@@ -1,3 +1,5 @@
+import type { Entry } from '../security/proxy/visitors.ts';
+
 /** What the access log wants of one forwarded request; filled in while it runs, final when its `ForwardEnd` is there. */
 export interface ForwardStats {
   /** Body bytes taken from the client; of an upgraded connection all bytes after the head. */
@@ -21,4 +23,6 @@ export interface ForwardContext {
   /** Whether a request that met a dying idle connection may be sent once more by the forwarder itself. */
   readonly mayRetry: boolean;
   readonly stats: ForwardStats;
+  /** How its visitor was let in; undefined where everybody is. */
+  readonly entry?: Entry | undefined;
 }

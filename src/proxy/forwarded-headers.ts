@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
+import type { Entry } from '../security/proxy/visitors.ts';
 import { isHopByHop, nominatedBy } from './hop-by-hop.ts';
 
 export interface ForwardedHeadersOptions {
@@ -11,6 +12,8 @@ export interface ForwardedHeadersOptions {
   readonly isOwnToken: (authorization: string) => boolean;
   /** Whether the request goes on as an upgrade, so that `Connection` and `Upgrade` go with it. */
   readonly isUpgrade: boolean;
+  /** How its visitor was let in, where not everybody is. */
+  readonly entry?: Entry | undefined;
 }
 
 /**
@@ -29,6 +32,7 @@ export function forwardedHeaders(request: IncomingMessage, options: ForwardedHea
     const name = raw[at]!;
     const lower = name.toLowerCase();
     if (isHopByHop(lower) || isOurs(lower) || nominated?.has(lower)) continue;
+    if (options.entry?.removed.has(lower.replaceAll('_', '-')) === true) continue;
     if (lower === 'authorization' && options.isOwnToken(raw[at + 1]!)) continue;
     // Node refuses to send the announcement without chunked framing, and no trailer could follow it.
     if (lower === 'trailer' && !isChunked) continue;
@@ -40,6 +44,7 @@ export function forwardedHeaders(request: IncomingMessage, options: ForwardedHea
   addFraming(headers, request, isChunked, hasLength);
   addConnection(headers, request, options);
   addOrigin(headers, request, options);
+  if (options.entry) headers.push(...options.entry.added);
   return headers;
 }
 

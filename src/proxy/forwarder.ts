@@ -91,6 +91,7 @@ export class Forwarder {
       isPeerTrusted: this.#options.trustProxy(request.socket.remoteAddress ?? ''),
       isOwnToken: this.#options.isOwnToken,
       isUpgrade,
+      entry: context.entry,
     });
   }
 }

@@ -48,12 +48,16 @@ export function nominatedBy(connection: string | undefined): ReadonlySet<string>
 /** Fields that must not arrive as trailers, since they frame, route or authenticate (RFC 9110 section 6.5.1). */
 const NEVER_TRAILERS: ReadonlySet<string> = new Set(['host', 'content-length', 'content-encoding', 'content-type', 'content-range', 'trailer', 'authorization', 'cookie', 'set-cookie', 'forwarded', 'via', 'x-request-id', 'x-pipes-token']);
 
-/** Received trailers (flat, as `rawTrailers` has them) as the pairs that go on; case, order and duplicates are kept. */
-export function trailersToSend(rawTrailers: readonly string[]): [string, string][] {
+/**
+ * Received trailers (flat, as `rawTrailers` has them) as the pairs that go on; case, order and duplicates are kept.
+ * @param removed more that do not, in lower case with `-` for `_`
+ */
+export function trailersToSend(rawTrailers: readonly string[], removed?: ReadonlySet<string>): [string, string][] {
   const pairs: [string, string][] = [];
   for (let at = 0; at + 1 < rawTrailers.length; at += 2) {
     const lower = rawTrailers[at]!.toLowerCase();
     if (HOP_BY_HOP.has(lower) || NEVER_TRAILERS.has(lower.replaceAll('_', '-')) || lower.startsWith('x-forwarded-')) continue;
+    if (removed?.has(lower.replaceAll('_', '-')) === true) continue;
     pairs.push([rawTrailers[at]!, rawTrailers[at + 1]!]);
   }
   return pairs;

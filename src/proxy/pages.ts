@@ -5,9 +5,8 @@ import { problemHeaders, problemOf } from '../core/problem.ts';
 import type { WakeProgress } from '../instances/wake-progress.ts';
 import { errorForm, type ErrorForm } from './accept.ts';
 import { ERROR_PAGE_POLICY, errorPage } from './error-page.ts';
-import { hasBody } from './forwarded-headers.ts';
-import { closeGently, discardBody } from './unread-body.ts';
 import { waitingPage } from './waiting-page.ts';
+import { sendWhole, writeWhole } from './whole-answer.ts';
 
 export interface PageOptions {
   /** Whether the reader may see the target's logs, and so the private part of the error. */
@@ -27,18 +26,7 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
   if (response.destroyed) return;
   const { headers, body } = draw(error, request.headers.accept, options);
   // After `request_timeout` the rest of the body is not to be waited for.
-  const isBodyOpen = hasMuchToCome(request) || error.code === 'request_timeout';
-  // The reason is named, since one that an upstream's answer left behind would stand.
-  response.writeHead(error.status, STATUS_CODES[error.status], { ...headers, ...(isBodyOpen ? { Connection: 'close' } : {}) });
-  if (!isBodyOpen) {
-    request.resume();
-    response.end(request.method === 'HEAD' ? undefined : body);
-    return;
-  }
-  // The length is told, so the answer is whole for the client before it is for Node, which would close at once.
-  response.flushHeaders();
-  if (request.method !== 'HEAD') response.write(body);
-  discardBody(request, () => response.end());
+  sendWhole(request, response, { status: error.status, reason: STATUS_CODES[error.status] ?? 'Error', headers: Object.entries(headers).flat(), body }, error.code === 'request_timeout');
 }
 
 /**
@@ -51,14 +39,8 @@ export function sendErrorOnSocket(request: IncomingMessage | undefined, socket: 
     return;
   }
   const { headers, body } = draw(error, request?.headers.accept, options);
-  const fields = Object.entries({ ...headers, Date: new Date().toUTCString(), Connection: 'close' });
-  const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? 'Error'}\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
-  socket.write(request?.method === 'HEAD' ? Buffer.from(head, 'latin1') : Buffer.concat([Buffer.from(head, 'latin1'), body]));
-  closeGently(socket);
+  writeWhole(socket, { status: error.status, reason: STATUS_CODES[error.status] ?? 'Error', headers: Object.entries(headers).flat(), body }, request?.method !== 'HEAD');
 }
-
-/** Less than this is read to its end, so that the connection can serve on. */
-const SMALL_BODY_BYTES = 65_536;
 
 /** The page that follows a wake and becomes the app. Its answer is an error's, so that no program takes it for the app's. */
 export function sendWaitingPage(response: ServerResponse, reference: string, progress: WakeProgress, status: number): void {
@@ -77,11 +59,6 @@ export function sendWaitingPage(response: ServerResponse, reference: string, pro
 }
 
 const WAITING_RETRY_S = 2;
-
-function hasMuchToCome(request: IncomingMessage): boolean {
-  if (request.complete || !hasBody(request)) return false;
-  return request.headers['transfer-encoding'] !== undefined || request.headers.expect !== undefined || Number(request.headers['content-length']) > SMALL_BODY_BYTES;
-}
 
 const CONTENT_TYPES: Readonly<Record<ErrorForm, string>> = {
   json: 'application/problem+json',

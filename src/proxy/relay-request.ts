@@ -105,7 +105,7 @@ export class RequestRelay {
     outgoing.on('information', onInformation);
     if (this.timeouts.upstreamTimeoutMs !== Infinity) outgoing.on('timeout', onUpstreamSilence);
     if (!this.#hasBody) return void outgoing.end();
-    this.#body = new BodyRelay(this.request, outgoing, this.context.stats, this.timeouts.bodyIdleTimeoutMs, this);
+    this.#body = new BodyRelay(this.request, outgoing, this.context.stats, this.timeouts.bodyIdleTimeoutMs, this, this.context.entry?.removed);
     this.#body.attach();
   }
 

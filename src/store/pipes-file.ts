@@ -23,6 +23,7 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
   readonly #file: DurableFile;
   readonly #lock: ConfigDirLock;
   #low: Low<State> | undefined;
+  #revision = 0;
   #waiting: WaitingChange[] = [];
   #writing: Promise<void> | undefined;
   #stopped = false;
@@ -65,6 +66,10 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
   /** A random id, made at the first start; containers carry it as their label `pipes.owner`. */
   get owner(): string {
     return this.#state.owner;
+  }
+
+  get revision(): number {
+    return this.#revision;
   }
 
   container(reference: string): TargetConfig | undefined {
@@ -155,6 +160,7 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
         const low = new Low<State>(this.#checkedFile(), next);
         if (next !== before) await low.write();
         this.#low = low;
+        if (next.containers !== before.containers || next.repositories !== before.repositories) this.#revision += 1;
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error as Error);

@@ -2,6 +2,8 @@ import type { TargetConfig } from './target-config.ts';
 
 /** Keeps configurations. Reading is from memory; a write has reached the disk when its promise resolves. */
 export interface TargetConfigStore {
+  /** Another number after each change of any configuration. */
+  readonly revision: number;
   /** Of one target, by its `user/repo:tag`; undefined when none was written. */
   container(reference: string): TargetConfig | undefined;
   /** Of all tags of a `user/repo`. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseDuration } from '../core/durations.ts';
 import { parseSize } from '../core/sizes.ts';
 import { parseImageRef } from '../images/image-ref.ts';
+import { Access } from '../security/proxy/access.ts';
 import { CAPABILITIES, type Capability } from './capabilities.ts';
 
 /**
@@ -38,7 +39,7 @@ export const TargetConfig = z.strictObject({
   labels: z.record(z.string().min(1).max(255).refine((name) => !name.startsWith('pipes.'), 'names that begin with "pipes." belong to pipes'), z.string().max(4096)).optional(),
   image: z.string().refine((text) => parseImageRef(text) !== undefined, 'must be an image name').optional(),
   pull: z.enum(['missing', 'always', 'never']).optional(),
-  access: z.literal('public', 'must be public: other kinds of access are not built yet').optional(),
+  access: Access.optional(),
 });
 
 export type TargetConfig = z.infer<typeof TargetConfig>;

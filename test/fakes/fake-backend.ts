@@ -241,6 +241,8 @@ export class FakeBackend implements Backend {
     const behaviour = env['FAILS_IMAGE'] === container.imageId ? 'exits' : ((env['BEHAVIOUR'] ?? 'serves') as Behaviour);
     if (behaviour === 'unrunnable') throw new PipesError('image_unusable', 'The image names a program that is not in it.');
     const server = createServer((request, response) => {
+      if (request.url === '/headers') return void response.end(JSON.stringify(request.headers));
+      if (request.url === '/echo') return void request.pipe(response);
       const waitMs = Number(/[?&]ms=(\d+)/.exec(request.url ?? '')?.[1] ?? 0);
       if (waitMs === 0) response.end(container.id);
       else setTimeout(() => response.end(container.id), waitMs);

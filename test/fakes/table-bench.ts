@@ -45,6 +45,11 @@ export class FakeImages implements ImageSource {
 
 /** Configurations in memory. */
 export class FakeConfigs implements TargetConfigStore {
+  /** Reckoned with as if everything changed between any two looks. */
+  get revision(): number {
+    return (this.#looks += 1);
+  }
+  #looks = 0;
   readonly containers = new Map<string, TargetConfig>();
   readonly repositories = new Map<string, TargetConfig>();
   container(reference: string): TargetConfig | undefined {

@@ -10,6 +10,7 @@ import { HostCache } from '../../src/proxy/host-cache.ts';
 import { ProxyServer } from '../../src/proxy/proxy-server.ts';
 import { QuietRules } from '../../src/proxy/quiet.ts';
 import { parseReference } from '../../src/targets/reference.ts';
+import { ALL_PUBLIC, OPEN_DOOR } from '../fakes/open-door.ts';
 import { FakeBackend } from '../fakes/fake-backend.ts';
 import { makeTable } from '../fakes/table-bench.ts';
 import { until } from '../lab/until.ts';
@@ -122,7 +123,8 @@ async function makeWorld(latencyMs: number) {
   const forwarder = new Forwarder({ connectTimeoutMs: 1_000, upstreamTimeoutMs: Infinity, bodyIdleTimeoutMs: 5_000, trustProxy: () => false, isOwnToken: () => false });
   const dispatcher = new Dispatcher({
     tally: new RequestTally(),
-    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }),
+    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }, ALL_PUBLIC),
+    door: OPEN_DOOR,
     waker: table,
     forwarder,
     local: { request: (_request, response) => response.end(), upgrade: (_request, socket) => socket.end() },

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { parseDuration } from '../../core/durations.ts';
 import { parseSize } from '../../core/sizes.ts';
 import { DOCKER_HUB, parseImageRef, type RegistryBase } from '../../images/image-ref.ts';
+import type { Access } from '../proxy/access.ts';
 import type { Policy } from '../proxy/policy.ts';
 import type { Principal } from './principal.ts';
 import { allows, isAdmin } from './scopes.ts';
@@ -11,6 +13,7 @@ export interface FarReachingConfig {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly image?: string | undefined;
   readonly capabilities?: readonly string[] | undefined;
+  readonly access?: Access | undefined;
   readonly memory?: string | undefined;
   readonly cpus?: number | undefined;
   readonly pids?: number | undefined;
@@ -68,6 +71,9 @@ export class ConfigRights {
     for (const [index, name] of (next.capabilities ?? []).entries()) {
       if (!present.capabilities?.includes(name)) missing.push({ path: `capabilities[${index}]`, message: 'capabilities need an admin token' });
     }
+    if (isForward(next.access) && !isDeepStrictEqual(next.access, present.access)) {
+      missing.push({ path: 'access.forward', message: 'needs an admin token, since pipes itself asks that address' });
+    }
     return [...missing, ...this.#beyondBounds(present, next)];
   }
 
@@ -100,4 +106,8 @@ export class ConfigRights {
     const rest = ref.repository.startsWith(start) ? ref.repository.slice(start.length) : '';
     return /^(?!library\/)[^/]+\/[^/]+$/.test(rest) ? rest : undefined;
   }
+}
+
+function isForward(access: Access | undefined): boolean {
+  return typeof access === 'object' && 'forward' in access;
 }

@@ -12,6 +12,7 @@ import { InstanceOutput } from '../../../src/instances/instance-output.ts';
 import { InstanceUsage } from '../../../src/instances/instance-usage.ts';
 import { ConfigRights } from '../../../src/security/api/config-rights.ts';
 import { Credentials } from '../../../src/security/api/credentials.ts';
+import { PasswordHasher } from '../../../src/security/proxy/password-hasher.ts';
 import { Policy } from '../../../src/security/proxy/policy.ts';
 import { parseScope } from '../../../src/security/api/scopes.ts';
 import { WebhookSecret } from '../../../src/security/api/webhook-secret.ts';
@@ -66,6 +67,7 @@ export class FakeControl implements InstanceControl {
 }
 
 export class MemoryStore implements TargetConfigStore, TokenStore {
+  readonly revision = 0;
   readonly containers = new Map<string, TargetConfig>();
   readonly repositories = new Map<string, TargetConfig>();
   readonly kept = new Map<string, StoredToken>();
@@ -123,6 +125,7 @@ export class RunningApi {
       control: this.control,
       configs: this.store,
       credentials: this.credentials,
+      passwordHasher: new PasswordHasher(),
       rights: new ConfigRights(Policy.from('alice/*', 'alice/secret')!, { registry: 'docker.io', prefix: '' }, { memoryBytes: 2 ** 31, cpus: 4, pids: 2048, readinessMs: 600_000 }),
       health: { health: () => this.health },
       output: new InstanceOutput({ control: this.control, backend: this.backend }),

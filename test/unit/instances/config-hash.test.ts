@@ -11,7 +11,7 @@ it('tells apart what a container is made from, and nothing else', () => {
   expect(hash({ capabilities: ['NET_RAW'] })).not.toBe(hash({}));
   expect(hash({ capabilities: ['NET_RAW', 'CHOWN'] })).toBe(hash({ capabilities: ['CHOWN', 'NET_RAW', 'CHOWN'] }));
   expect(hash({ env: { A: '1', B: '2' } })).toBe(hash({ env: { B: '2', A: '1' } }));
-  expect(hash({ pull: 'always', wait: 'hold', idle: { stop: '1m' }, readiness: { timeout: '5s' } })).toBe(hash({}));
+  expect(hash({ pull: 'always', wait: 'hold', idle: { stop: '1m' }, readiness: { timeout: '5s' }, access: 'token' })).toBe(hash({}));
 });
 
 it('differs from the hash of containers that were made before capabilities were dropped, so they are replaced', () => {

@@ -8,6 +8,7 @@ import { ProxyServer } from '../../../src/proxy/proxy-server.ts';
 import { QuietRules } from '../../../src/proxy/quiet.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
 import type { TargetConfig } from '../../../src/targets/target-config.ts';
+import { ALL_PUBLIC, OPEN_DOOR } from '../../fakes/open-door.ts';
 import { makeTable, type TableBench } from '../../fakes/table-bench.ts';
 import { request, type Answer } from '../../lab/http-client.ts';
 import { until } from '../../lab/until.ts';
@@ -28,7 +29,8 @@ beforeEach(async () => {
   bench = makeTable();
   dispatcher = new Dispatcher({
     tally: new RequestTally(),
-    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }),
+    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }, ALL_PUBLIC),
+    door: OPEN_DOOR,
     waker: bench.table,
     forwarder: new Forwarder(OPEN_OPTIONS),
     local: { request: (_request, response) => response.end('local'), upgrade: (_request, socket) => socket.end() },
