@@ -1,5 +1,5 @@
 # What there is to do here, each as one command. The work is in scripts/, which say what they need and what is missing.
-.PHONY: help run test build lint bench soak clean
+.PHONY: help run test build lint bench soak faults clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -28,6 +28,11 @@ soak: ## an hour (SOAK_MINUTES) of visits, sleep and faults; all that is held mu
 	@scripts/packages.sh
 	@npm run --silent build
 	@scripts/soak.sh
+
+faults: ## the engine killed at random moments, 100 (FAULT_ROUNDS) times
+	@scripts/packages.sh
+	@npm run --silent build
+	@scripts/faults.sh
 
 clean: ## remove what was built and installed here (configs/ stays)
 	rm -rf dist coverage test-output node_modules

@@ -56,7 +56,8 @@ export class EngineFollower {
     });
     this.#timer = setInterval(() => void this.reconcile(), this.#options.reconcileEveryMs);
     await Promise.race([listening, new Promise((resolve) => setTimeout(resolve, FIRST_CONTACT_MS).unref())]);
-    await this.reconcile();
+    // One that is there and does not answer must not hold up the start either.
+    if (this.#isTold) await this.reconcile();
   }
 
   async stop(): Promise<void> {

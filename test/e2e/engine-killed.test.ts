@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Apps, type App } from '../lab/apps.ts';
 import { countCalls, type CountingEngine, type Moment } from '../lab/counting-engine.ts';
@@ -104,18 +105,43 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
     const answer = await answered;
     if (answer && answer.status !== 200) expectEngineAway(answer);
     await engine.start();
+    await expectAllIsWell(app);
+  });
 
+  // Two rounds in the tests; `make faults` runs many.
+  it(`that is killed at any moment (${ROUNDS} rounds, FAULT_SEED=${SEED}): the same holds`, async () => {
+    const random = seededRandom(SEED);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { name, before, act } = CASES[Math.floor(random() * CASES.length)]!;
+      const delayMs = Math.floor(random() * LONGEST_DELAY_MS);
+      const app = await before(`round-${round}`);
+      const answered = act?.(app);
+      await wait(delayMs);
+      await engine.kill();
+      link.bytesPerS = Infinity;
+      const answer = await answered;
+      await engine.start();
+      await expectAllIsWell(app).catch((error: unknown) => {
+        throw new Error(`round ${round}: ${name}, killed after ${delayMs} ms`, { cause: error });
+      });
+      if (answer && answer.status !== 200) expectEngineAway(answer);
+    }
+  }, 60_000 + ROUNDS * 60_000);
+
+  /** The next request is served by the one container that there is, and the state tells of that. */
+  async function expectAllIsWell(app: App): Promise<void> {
     expect((await visit(app)).text).toBe(own(app));
-    await until('one container is left', async () => (await containers.of(app.reference)).length === 1, 15_000);
-    const { Id, State } = await containers.only(app.reference);
-    expect(State.Running).toBe(true);
-    await until('the state says so', async () => {
-      const state = await stateOf(app);
-      return state.containerId === Id && ['running', 'paused'].includes(state.state);
+    await until('one container is left', async () => (await containers.of(app.reference)).length === 1, 20_000);
+    const { Id } = await containers.only(app.reference);
+    await until('the state tells the truth', async () => {
+      const { state, containerId } = await stateOf(app);
+      const { Status } = (await containers.inspect(Id)).State;
+      return containerId === Id && ['running', 'paused'].includes(state) && state === Status;
     });
     expect((await visit(app)).text).toBe(own(app));
     await manage(app, '/container', 'DELETE');
-  });
+    expect(await containers.of(app.reference)).toEqual([]);
+  }
 
   it('that is emptied behind our back: the next request makes everything anew', async () => {
     const app = await apps.publish('emptied', { from: 'tiny' });
@@ -129,6 +155,22 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
     await manage(app, '/container', 'DELETE');
   });
 });
+
+const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 2);
+const SEED = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000);
+/** A little longer than the longest of what is interrupted takes. */
+const LONGEST_DELAY_MS = 600;
+
+/** Marsaglia's xorshift. */
+function seededRandom(seed: number): () => number {
+  let state = seed + 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
 
 function own(app: App): string {
   return `${app.reference}\n`;

@@ -14,6 +14,8 @@ export interface Held {
   readonly reached: Promise<void>;
   /** Breaks it off, as the end of an engine does. */
   cut(): void;
+  /** Hands it on, where it was stopped before that. */
+  goOn(): void;
 }
 
 /** A socket that stands for an engine: passes each call on, writes it down, and breaks off on demand. */
@@ -28,6 +30,8 @@ export interface CountingEngine {
   cutEvents(): void;
   /** Ends every call, and takes no more until `mend`: the engine is away. */
   cut(): void;
+  /** From now on takes calls and neither hands them on nor answers, until `mend`. */
+  mute(): void;
   mend(): void;
   /** Stops the next call that fits, and no other. */
   hold(pattern: RegExp, moment: Moment): Held;
@@ -41,6 +45,7 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
   const socketPath = join(labDirectory('counting'), 'engine.sock');
   let refused: RegExp | undefined;
   let gate: Gate | undefined;
+  let muted: (() => void)[] | undefined;
   // As the engine's own server: a connection that rests is never closed.
   const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
     const path = new URL(request.url ?? '/', 'http://engine').pathname.replace(/^\/v[\d.]+(?=\/)/, '');
@@ -55,9 +60,13 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
     response.once('close', () => open.delete(entry));
     const held = gate?.pattern.test(call) === true ? gate : undefined;
     if (held) gate = undefined;
-    held?.take(response);
+    const handOn = (): void => {
+      if (!response.destroyed) passOn(request, response, new URL(dockerHost).pathname, held);
+    };
+    held?.take(response, handOn);
     if (held?.moment === 'before') return held.reach();
-    passOn(request, response, new URL(dockerHost).pathname, held);
+    if (muted) muted.push(handOn);
+    else handOn();
   });
   const refuse = (pattern: RegExp): void => {
     refused = pattern;
@@ -73,7 +82,12 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
     count: (pattern) => calls.filter((call) => pattern.test(call)).length,
     cutEvents: () => refuse(/ \/events$/),
     cut: () => refuse(/^/),
-    mend: () => (refused = undefined),
+    mute: () => (muted = []),
+    mend: () => {
+      refused = undefined;
+      for (const handOn of muted ?? []) handOn();
+      muted = undefined;
+    },
     hold: (pattern, moment) => (gate = new Gate(pattern, moment)),
     close: () => closed(server),
   };
@@ -85,6 +99,7 @@ class Gate implements Held {
   readonly pattern: RegExp;
   readonly moment: Moment;
   #response: ServerResponse | undefined;
+  #handOn: (() => void) | undefined;
 
   constructor(pattern: RegExp, moment: Moment) {
     this.pattern = pattern;
@@ -92,8 +107,13 @@ class Gate implements Held {
     this.reached = new Promise((resolve) => (this.reach = resolve));
   }
 
-  take(response: ServerResponse): void {
+  take(response: ServerResponse, handOn: () => void): void {
     this.#response = response;
+    this.#handOn = handOn;
+  }
+
+  goOn(): void {
+    this.#handOn?.();
   }
 
   cut(): void {

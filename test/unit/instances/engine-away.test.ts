@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { PipesError } from '../../../src/core/errors.ts';
 import type { Run } from '../../../src/instances/run.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
@@ -14,6 +14,7 @@ setMaxListeners(0, NEVER);
 
 let bench: TableBench;
 afterEach(async () => {
+  vi.useRealTimers();
   bench.backend.isHung = false;
   await bench.close();
   expect(bench.complaints.filter((line) => line.includes('no life makes'))).toEqual([]);
@@ -71,6 +72,17 @@ describe('while the engine is away', () => {
 });
 
 describe('an engine that takes questions and does not answer', () => {
+  it('does not keep pipes from its start', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    bench = makeTable();
+    bench.backend.isHung = true;
+    bench.backend.watch = () => ({ stop: () => Promise.resolve() });
+    let isOpen = false;
+    void bench.table.open().then(() => (isOpen = true));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(isOpen).toBe(true);
+  });
+
   it('holds up nobody who asks for what is warm, if it has told everything so far', async () => {
     const { table, backend } = await opened();
     const run = await lease();
