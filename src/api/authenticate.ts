@@ -64,6 +64,12 @@ export class Authentication {
     return caller;
   }
 
+  /** Whether the request's token, which was good for it when it came, still is: for answers that go on for long. */
+  isStill(ctx: ApiContext, right: 'read' | 'deploy', repository: string): boolean {
+    const caller = this.#credentials.principalOf(ctx.req.headers.authorization);
+    return caller !== undefined && allows(caller, right, repository);
+  }
+
   /** @throws PipesError `unauthorized`, `forbidden`, `rate_limited` */
   admin(ctx: ApiContext): Principal {
     const caller = this.caller(ctx);

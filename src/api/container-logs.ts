@@ -13,12 +13,12 @@ import { openTarget, type TargetParts } from './target-access.ts';
 const EVENT_HEARTBEAT_MS = 15_000;
 
 /**
- * `./container/logs`: what the container writes, line by line, read no faster than the client takes it. It never wakes anything.
+ * `./container/logs`: what the container writes, line by line, read no faster than the client takes it, and no longer than the token is valid. It never wakes anything.
  * To `Accept: text/event-stream` each line is an event, and an event `end` says that no more will come.
  */
 export function routeContainerLogs(router: Router<ApiState>, parts: TargetParts, output: InstanceOutput): void {
   router.get('/container/logs', async (ctx: ApiContext) => {
-    const { reference } = openTarget(ctx, parts, 'read');
+    const { reference, repository } = openTarget(ctx, parts, 'read');
     const follow = queryFlag(ctx, 'follow', false);
     const tail = queryCount(ctx, 'tail');
     const asEvents = ctx.accepts('text/plain', 'text/event-stream') === 'text/event-stream';
@@ -28,7 +28,8 @@ export function routeContainerLogs(router: Router<ApiState>, parts: TargetParts,
     if (!lines) throw new PipesError('not_found', `${printReference(reference)} has no container now, so there is no output to read; a request to its host starts one.`);
     ctx.set('Vary', 'Accept');
     ctx.type = asEvents ? 'text/event-stream' : 'text/plain';
-    ctx.body = Readable.from(asEvents ? events(lines) : texts(lines), { objectMode: false });
+    const shown = asLongAs(() => parts.authentication.isStill(ctx, 'read', repository), lines);
+    ctx.body = Readable.from(asEvents ? events(shown) : texts(shown), { objectMode: false });
     if (ctx.method === 'HEAD') {
       leaving.abort();
       return;
@@ -37,6 +38,14 @@ export function routeContainerLogs(router: Router<ApiState>, parts: TargetParts,
     ctx.flushHeaders();
     if (asEvents) beat(ctx);
   });
+}
+
+/** A token that ends while its client follows shows nothing more, though the connection was open before. */
+async function* asLongAs(isAllowed: () => boolean, lines: OutputLines): OutputLines {
+  for await (const batch of lines) {
+    if (!isAllowed()) return;
+    yield batch;
+  }
 }
 
 async function* texts(lines: OutputLines): AsyncGenerator<string> {

@@ -65,10 +65,14 @@ const engineAddress: Kind<string> = {
   parse: (text) => (/^(?:unix:\/\/\/.+|\/.+|(?:tcp|http|https):\/\/[^/]+(?::\d{1,5})?\/?)$/.test(text) ? text : undefined),
 };
 
-/** The grammar of images/image-ref, likewise. */
+/**
+ * The grammar of images/image-ref, likewise. Docker takes a first part without a dot or a port for a user of Docker Hub, and would
+ * send the registry's login there (distribution/reference, `splitDockerDomain`).
+ */
 const registryBase: Kind<string> = {
-  allowed: 'host[:port][/prefix]',
-  parse: (text) => (/^(?:https?:\/\/)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\/?$/.test(text) ? text : undefined),
+  allowed: 'host[:port][/prefix], the host with a dot, a port, or localhost',
+  parse: (text) =>
+    /^(?!(?:https?:\/\/)?(?!localhost(?:\/|$))[A-Za-z0-9-]+(?:\/|$))(?:https?:\/\/)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\/?$/.test(text) ? text : undefined,
 };
 
 /** The grammar of proxy/quiet. A piece of one or two characters is in nearly every User-Agent. */

@@ -66,6 +66,6 @@ export function parseRegistryBase(text: string): RegistryBase | undefined {
   const slash = bare.indexOf('/');
   const registry = normaliseRegistry(slash < 0 ? bare : bare.slice(0, slash));
   const prefix = slash < 0 ? '' : bare.slice(slash + 1);
-  if (!REGISTRY_HOST.test(registry) || (prefix !== '' && !REPOSITORY.test(prefix))) return undefined;
+  if (!REGISTRY_HOST.test(registry) || !/[.:]|^localhost$/.test(registry) || (prefix !== '' && !REPOSITORY.test(prefix))) return undefined;
   return { registry, prefix };
 }

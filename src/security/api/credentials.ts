@@ -71,6 +71,13 @@ export class Credentials {
     return undefined;
   }
 
+  /** Whom an `Authorization` header speaks for now, of a client that was let in before: a wrong one counts as no guess. */
+  principalOf(authorization: string | undefined): Principal | undefined {
+    if (this.#options.isOpen) return EVERYBODY;
+    const token = bearerOf(authorization);
+    return token === undefined ? undefined : this.#find(token);
+  }
+
   /** Whether this `Authorization` value carries one of pipes' own tokens, valid or not: such a header never travels on. */
   isOwnToken(authorization: string | undefined): boolean {
     return authorization !== undefined && carriesOwnToken(authorization, this.#options.apiToken === undefined ? undefined : this.#isApiToken);

@@ -88,6 +88,18 @@ describe('the output of a container', () => {
     expect(followed.response.complete).toBe(true);
   });
 
+  it('shows nothing more once the token has ended, and leaves nothing behind', async () => {
+    const id = await running();
+    const followed = await follow();
+    api.backend.print(id, 'before');
+    await until('what was written before', () => followed.text() === 'before\n');
+    await api.credentials.removeToken('t0');
+    api.backend.print(id, 'after');
+    await followed.ended;
+    expect([followed.text(), followed.response.complete]).toEqual(['before\n', true]);
+    await until('nobody listens any more', () => api.backend.followers(id) === 0);
+  });
+
   it('answers before anything is written', async () => {
     await running();
     const followed = await follow();

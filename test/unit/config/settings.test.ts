@@ -61,6 +61,12 @@ describe('grammars that other rooms have, too', () => {
     expect(parseRegistryBase(text)).toBeDefined();
   });
 
+  // Docker would take the name for a user of Docker Hub, and send the login there.
+  it.each(['registry', 'registry/team', 'http://registry', 'http://registry/team.a', 'localhosts', 'localhosts/a'])('REGISTRY does not take %s', (text) => {
+    expect(SETTINGS.REGISTRY.kind.parse(text)).toBeUndefined();
+    expect(parseRegistryBase(text)).toBeUndefined();
+  });
+
   it('API_TOKEN is as long as security/credentials wants it, and can be sent in a header', () => {
     const { kind } = SETTINGS.API_TOKEN;
     expect(kind.parse('x'.repeat(API_TOKEN_LENGTH))).toBeDefined();

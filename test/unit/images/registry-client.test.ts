@@ -105,6 +105,15 @@ describe('RegistryClient', () => {
     expect(other.asked).toEqual([]);
   });
 
+  it('follows no redirect of where tokens are to be had either', async () => {
+    const other = await serve((_request, response) => json(response, 200, { token: 'tok' }));
+    const tokens = await serve((_request, response) => response.writeHead(307, { Location: `http://${other.host}/token` }).end());
+    const { host } = await serve((_request, response) => json(response, 401, {}, { 'WWW-Authenticate': `Bearer realm="http://${tokens.host}/token",service="reg"` }));
+    for (const more of [{}, { identityToken: 'idt' }]) await expect(new RegistryClient().tags(ref(host), login(host, more), forever)).rejects.toMatchObject({ code: 'registry_unavailable' });
+    expect(tokens.asked.map((line) => line.split(/[ ?]/, 2).join(' '))).toEqual(['GET /token', 'POST /token']);
+    expect(other.asked).toEqual([]);
+  });
+
   it('tells the digest, asking for every kind of manifest', async () => {
     let accepted = '';
     const { host, asked } = await serve((request, response) => {
