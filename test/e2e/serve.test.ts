@@ -93,6 +93,20 @@ describe('the directory of configurations', () => {
     });
   });
 
+  it('belongs to a process that was stopped in mid-air, too', async () => {
+    await during({}, async (first) => {
+      first.signal('SIGSTOP');
+      try {
+        const { exitCode, lines } = await ended({ configDir: first.configDir });
+        expect([exitCode, problems(lines).length]).toEqual([1, 1]);
+        expect(problems(lines)[0]).toMatch(/is in use by a process that does not answer/);
+      } finally {
+        first.signal('SIGCONT');
+      }
+      expect((await request(first.port, { host: 'localhost', path: '/health' })).status).toBe(200);
+    });
+  });
+
   it('is free again at once after kill -9', async () => {
     const first = await startPipes();
     await first.kill();
