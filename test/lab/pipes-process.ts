@@ -37,6 +37,8 @@ export interface PipesOptions {
   /** Given again, a second process takes over what the first left. Default: a fresh one. */
   readonly configDir?: string;
   readonly port?: number;
+  /** Where its output goes. Default: the lab's directory. */
+  readonly logFile?: string;
   /** Such as `--expose-gc`. */
   readonly nodeArgs?: readonly string[];
   /** Arguments of pipes. Default: `serve`. */
@@ -75,7 +77,7 @@ export async function startPipes(options: PipesOptions = {}): Promise<PipesProce
       options.env ?? {},
     ),
     pidFile: join(root, 'pipes.pid'),
-    logFile: join(root, 'pipes.log'),
+    logFile: options.logFile ?? join(root, 'pipes.log'),
   });
   if (options.awaitListening !== false) await listening(server, port);
   return {
