@@ -8,6 +8,7 @@ import { BoundedQueue } from './core/bounded-queue.ts';
 import { PipesError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
 import { Metrics } from './core/metrics.ts';
+import { openFiles } from './core/open-files.ts';
 import { RequestTally } from './core/request-tally.ts';
 import { steadyMs } from './core/steady-clock.ts';
 import { WakeTally } from './core/wake-tally.ts';
@@ -82,7 +83,7 @@ export class Pipes {
     for (const warning of this.#warnings) this.#log.warn(warning);
     await this.#store.start();
     try {
-      const running = this.#build();
+      const running = this.#build((await openFiles())?.most ?? Infinity);
       this.#running = running;
       await running.logins.start();
       const newAdminToken = await running.credentials.ensureAdminToken();
@@ -114,7 +115,7 @@ export class Pipes {
     await this.#store.stop();
   }
 
-  #build(): Running {
+  #build(mostOpenFiles: number): Running {
     const settings = this.#settings;
     const log = this.#log;
     const registry = parseRegistryBase(settings.REGISTRY)!;
@@ -242,6 +243,7 @@ export class Pipes {
       port: settings.PORT,
       dispatcher,
       log,
+      mostOpenFiles,
       headerTimeoutMs: settings.HEADER_TIMEOUT,
       shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT,
     });

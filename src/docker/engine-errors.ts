@@ -28,10 +28,15 @@ export function isUnreachable(thrown: unknown): boolean {
   return SOCKET_CODES.has(failure?.code ?? '') || SOCKET_TEXTS.test(failure?.message ?? '');
 }
 
+function isOutOfDescriptors(thrown: unknown): boolean {
+  const { code } = thrown as Partial<EngineFailure>;
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
 /** Anything that a call to the engine threw, as the one error type. The first row that fits decides. */
 export function engineError(thrown: unknown, engine: string): PipesError {
   if (thrown instanceof PipesError) return thrown;
-  if (isUnreachable(thrown)) return new PipesError('engine_unavailable', `The container engine at ${engine} cannot be reached.`, { cause: thrown });
+  if (isUnreachable(thrown)) return new PipesError('engine_unavailable', `The container engine at ${engine} cannot be reached${isOutOfDescriptors(thrown) ? ', for too many connections are open (ulimit -n)' : ''}.`, { cause: thrown });
   const text = engineText(thrown);
   const row = ROWS.find(({ pattern }) => pattern.test(text));
   if (row) return new PipesError(row.code, row.message, { cause: thrown, privateDetail: [text] });
@@ -53,7 +58,7 @@ export function pullError(thrown: unknown, engine: string, image: string): Pipes
   return new PipesError('registry_unavailable', `The image could not be pulled (${image}).`, { cause: thrown, privateDetail: [text] });
 }
 
-const SOCKET_CODES = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ENOTSOCK', 'ENOTDIR', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO', 'HPE_INVALID_CONSTANT']);
+const SOCKET_CODES = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ENOTSOCK', 'ENOTDIR', 'EMFILE', 'ENFILE', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO', 'HPE_INVALID_CONSTANT']);
 const GATEWAY: ReadonlySet<number> = new Set([502, 503, 504]);
 const SOCKET_TEXTS = /socket hang up|^aborted$|The operation was aborted|premature close/i;
 

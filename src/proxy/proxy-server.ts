@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { mustServeWithoutUpgrade, serveWithoutUpgrade } from './declined-upgrade.ts';
+import { DescriptorReserve } from './descriptor-reserve.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { sendErrorOnSocket } from './pages.ts';
 
@@ -14,6 +15,8 @@ export interface ProxyServerOptions {
   readonly port: number;
   readonly dispatcher: Dispatcher;
   readonly log: Log;
+  /** How many descriptors the process may have open. Default: as many as it likes. */
+  readonly mostOpenFiles?: number;
   /** How long a request's head may take. */
   readonly headerTimeoutMs: number;
   /** How long requests may go on once the server is to stop. */
@@ -42,8 +45,10 @@ export class ProxyServer {
 
   /** Listens; resolves with the port. @throws the socket's error, such as EADDRINUSE */
   async start(): Promise<number> {
-    const { dispatcher, bind, port } = this.#options;
+    const { dispatcher, bind, port, log, mostOpenFiles = Infinity } = this.#options;
+    const reserve = new DescriptorReserve(mostOpenFiles, log);
     this.#server.on('connection', (socket: Socket) => {
+      if (!reserve.admits(socket)) return void socket.destroy();
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     });
@@ -64,7 +69,7 @@ export class ProxyServer {
       this.#server.listen({ host: bind, port, backlog: 4096 }, () => {
         this.#server.off('error', reject);
         // Out of descriptors, for one: the connection is lost, the server must not be.
-        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'the server could not take a connection'));
+        this.#server.on('error', (error) => reserve.failed(error));
         resolve();
       });
     });

@@ -12,6 +12,8 @@ export interface UpstreamFailure {
 export function upstreamError(upstream: Upstream, failure: Error | undefined): UpstreamFailure {
   const address = `port ${upstream.port}`;
   if (failure !== undefined && isConnectError(failure)) {
+    // The container is not to blame: pipes itself has no descriptor left.
+    if ('code' in failure && (failure.code === 'EMFILE' || failure.code === 'ENFILE')) return { hasConnected: false, error: new PipesError('queue_full', 'Too many connections are open (ulimit -n); try again in a moment.', { cause: failure }) };
     return { hasConnected: false, error: new PipesError('upstream_unreachable', `Nothing in the container took the connection at ${address}.`, { cause: failure }) };
   }
   return { hasConnected: true, error: new PipesError('upstream_failed', explain(failure), { cause: failure }) };

@@ -24,6 +24,8 @@ export interface CountingEngine {
   readonly dockerHost: string;
   /** Each call so far as `GET /containers/json`: without the API's version and the query; oldest first. */
   calls(): readonly string[];
+  /** Each call's address as it came, with its query. */
+  urls(): readonly string[];
   /** How many calls fit. */
   count(pattern: RegExp): number;
   /** Ends every event stream, and lets none begin until `mend`; all other calls go on. */
@@ -41,6 +43,7 @@ export interface CountingEngine {
 /** Listens on a socket of its own in front of the engine at `dockerHost` (`unix://…`). */
 export async function countCalls(dockerHost: string): Promise<CountingEngine> {
   const calls: string[] = [];
+  const urls: string[] = [];
   const open = new Set<{ readonly call: string; readonly response: ServerResponse }>();
   const socketPath = join(labDirectory('counting'), 'engine.sock');
   let refused: RegExp | undefined;
@@ -51,6 +54,7 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
     const path = new URL(request.url ?? '/', 'http://engine').pathname.replace(/^\/v[\d.]+(?=\/)/, '');
     const call = `${request.method ?? ''} ${path}`;
     calls.push(call);
+    urls.push(request.url ?? '');
     if (refused?.test(call) === true) {
       request.socket.destroy();
       return;
@@ -79,6 +83,7 @@ export async function countCalls(dockerHost: string): Promise<CountingEngine> {
   return {
     dockerHost: `unix://${socketPath}`,
     calls: () => calls,
+    urls: () => urls,
     count: (pattern) => calls.filter((call) => pattern.test(call)).length,
     cutEvents: () => refuse(/ \/events$/),
     cut: () => refuse(/^/),

@@ -39,6 +39,8 @@ export interface PipesOptions {
   readonly port?: number;
   /** Where its output goes. Default: the lab's directory. */
   readonly logFile?: string;
+  /** How many descriptors it may have open. Default: as this process. */
+  readonly openFiles?: number;
   /** Such as `--expose-gc`. */
   readonly nodeArgs?: readonly string[];
   /** Arguments of pipes. Default: `serve`. */
@@ -59,8 +61,9 @@ export async function startPipes(options: PipesOptions = {}): Promise<PipesProce
   const port = options.port ?? (await freePort());
   const token = options.env?.['API_TOKEN'] ?? 'pipes_lab-admin-token';
   const server = await ownProcess({
-    command: process.execPath,
-    args: [...(options.nodeArgs ?? []), program, ...(options.args ?? ['serve'])],
+    // prlimit becomes what it starts, so the process is the same.
+    command: options.openFiles === undefined ? process.execPath : 'prlimit',
+    args: [...(options.openFiles === undefined ? [] : [`--nofile=${options.openFiles}`, process.execPath]), ...(options.nodeArgs ?? []), program, ...(options.args ?? ['serve'])],
     // A directory of its own: no `.env` of the checkout is read.
     cwd: root,
     env: environment(
