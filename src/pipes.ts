@@ -43,6 +43,7 @@ import { WakeRate } from './security/proxy/wake-rate.ts';
 import { WebhookSecret } from './security/api/webhook-secret.ts';
 import { PipesFile } from './store/pipes-file.ts';
 import { AccessRules } from './targets/access-rules.ts';
+import { RouteTable } from './targets/route-table.ts';
 import { TargetResolver } from './targets/target-resolver.ts';
 
 export const VERSION = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
@@ -188,10 +189,13 @@ export class Pipes {
     });
     const refresher: TagRefresher = new TagRefresher({ instances: table, images, log, everyMs: settings.PULL_REFRESH });
     const passwordHasher = new PasswordHasher();
+    const rules = { domains: settings.DOMAIN, domainLevels: settings.DOMAINLEVELS, platformHosts: settings.PLATFORM_HOSTS };
+    const routes = new RouteTable({ store: this.#store, rules });
     const api = new Api({
       version: VERSION,
       control: table,
       configs: this.#store,
+      routes,
       credentials,
       passwordHasher,
       rights: new ConfigRights(policy, registry, deployBounds(settings)),
@@ -223,10 +227,9 @@ export class Pipes {
     });
     const forwardAuth = new ForwardAuth(ACCESS_TIMEOUT_MS);
     const visitors = new Visitors({ credentials, passwords: new PasswordCheck({ hasher: passwordHasher, nowMs: () => performance.now() }), forwardAuth });
-    const rules = { domains: settings.DOMAIN, domainLevels: settings.DOMAINLEVELS, platformHosts: settings.PLATFORM_HOSTS };
     const dispatcher: Dispatcher = new Dispatcher({
       tally: tallies.requests,
-      hosts: new HostCache(rules, new AccessRules(this.#store)),
+      hosts: new HostCache(routes, new AccessRules(this.#store)),
       door: new Door({ visitors, isTrusted, isOwnToken: (authorization) => credentials.isOwnToken(authorization) }),
       waker: table,
       forwarder,

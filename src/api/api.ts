@@ -11,8 +11,10 @@ import type { ConfigRights } from '../security/api/config-rights.ts';
 import type { Credentials } from '../security/api/credentials.ts';
 import type { WebhookSecret } from '../security/api/webhook-secret.ts';
 import type { PasswordHasher } from '../security/proxy/password-hasher.ts';
+import type { RouteTable } from '../targets/route-table.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { ApiContext, ApiState, LocalPlace } from './api-context.ts';
+import { routeAppDomains } from './app-domains.ts';
 import { Authentication, type ClientOf } from './authenticate.ts';
 import { Background } from './background.ts';
 import { routeContainerConfig } from './container-config.ts';
@@ -33,6 +35,7 @@ export interface ApiOptions {
   readonly version: string;
   readonly control: InstanceControl;
   readonly configs: TargetConfigStore;
+  readonly routes: RouteTable;
   readonly credentials: Credentials;
   readonly rights: ConfigRights;
   readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
@@ -141,6 +144,7 @@ function platformRouter(options: ApiOptions, authentication: Authentication, pre
   routeOpenApi(router, options.version);
   routeContainers(router, { control, configs, usage, authentication });
   routeRegistryWebhook(router, { pushes: options.pushes, secret: options.webhookSecret, authentication, bodyTimeoutMs });
+  routeAppDomains(router, { routes: options.routes, authentication, bodyTimeoutMs });
   routeTokens(router, { credentials, authentication, bodyTimeoutMs, nowMs });
   return router;
 }

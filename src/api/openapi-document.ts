@@ -4,6 +4,7 @@ import { TargetConfig } from '../targets/target-config.ts';
 import { ContainerState, ListedContainer } from './contract/container-state.ts';
 import { ContainerStats } from './contract/container-stats.ts';
 import { ENDPOINTS, type Endpoint, type NeededScope } from './contract/endpoints.ts';
+import { Domains } from './contract/domains.ts';
 import { Fault } from './contract/faults.ts';
 import { Health } from './contract/health.ts';
 import { ProblemDocument } from './contract/problem-document.ts';
@@ -119,7 +120,7 @@ function codesOf({ place, scope, query, body, errors = [] }: Endpoint): Set<Erro
 }
 
 /** Schemas with a name of their own; all others are written where they are used. */
-const NAMED: Readonly<Record<string, z.ZodType>> = { ContainerState, ListedContainer, ContainerStats, WakeTiming, TargetConfig, Problem: ProblemDocument, Fault, Health, NewToken, MadeToken, TokenEntry };
+const NAMED: Readonly<Record<string, z.ZodType>> = { ContainerState, ListedContainer, ContainerStats, WakeTiming, TargetConfig, Problem: ProblemDocument, Fault, Health, Domains, NewToken, MadeToken, TokenEntry };
 const PROBLEM = { $ref: '#/components/schemas/Problem' };
 
 const refOf = (id: string): string => `#/components/schemas/${id}`;

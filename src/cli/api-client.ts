@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { z } from 'zod';
 import { ContainerState } from '../api/contract/container-state.ts';
+import { Domains } from '../api/contract/domains.ts';
 import { ProblemDocument } from '../api/contract/problem-document.ts';
 import { MadeToken, TokenEntry, type NewToken } from '../api/contract/tokens.ts';
 import { printFlatHost, printPlainHost } from '../targets/host-name.ts';
@@ -57,6 +58,15 @@ export class ApiClient {
 
   async removeToken(name: string): Promise<void> {
     await this.#ask({ method: 'DELETE', path: `/__proxyapi/tokens/${encodeURIComponent(name)}`, answer: z.undefined() });
+  }
+
+  /** @param repository `user/repo` */
+  async domains(repository: string): Promise<string[]> {
+    return (await this.#ask({ method: 'GET', path: `/__proxyapi/apps/${repository}/domains`, answer: Domains })).domains;
+  }
+
+  async setDomains(repository: string, domains: readonly string[]): Promise<string[]> {
+    return (await this.#ask({ method: 'PUT', path: `/__proxyapi/apps/${repository}/domains`, body: { domains }, answer: Domains })).domains;
   }
 
   /** The flat form first: one wildcard certificate covers it. */

@@ -3,6 +3,7 @@ import { PipesError } from '../core/errors.ts';
 import { CliContext, type CliOptions } from './cli-context.ts';
 import { CliError } from './cli-error.ts';
 import { addContainerCommands } from './container-commands.ts';
+import { addDomainCommands } from './domain-commands.ts';
 import { addTokenCommands } from './token-commands.ts';
 import { addUrlCommand } from './url-command.ts';
 
@@ -37,6 +38,7 @@ function makeProgram(options: CliOptions): Command {
   addServerCommands(program);
   addUrlCommand(program, context);
   addContainerCommands(program, context);
+  addDomainCommands(program, context);
   addTokenCommands(program, context);
   acceptJsonEverywhere(program);
   return program;

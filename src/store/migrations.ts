@@ -11,6 +11,8 @@ export type Migration = (document: StateDocument) => StateDocument;
 export const MIGRATIONS: readonly Migration[] = [
   // 2: which images pipes pulled.
   (document) => ({ ...document, images: [] }),
+  // 3: host names that are bound to a user/repo.
+  (document) => ({ ...document, domains: {} }),
 ];
 
 /** The version that this pipes writes. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
 import type { PulledImage, PulledImageStore } from '../images/pulled-images.ts';
 import type { StoredToken, TokenStore } from '../security/api/token-store.ts';
+import type { BoundDomains, DomainStore } from '../targets/domain-store.ts';
 import type { TargetConfigStore } from '../targets/target-config-store.ts';
 import type { TargetConfig } from '../targets/target-config.ts';
 import { ConfigDirLock } from './config-dir-lock.ts';
@@ -18,7 +19,7 @@ import { State, firstState } from './state.ts';
  *
  * Between `start` and `stop` it holds the directory's lock.
  */
-export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStore {
+export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStore, DomainStore {
   readonly #configDir: string;
   readonly #file: DurableFile;
   readonly #lock: ConfigDirLock;
@@ -124,6 +125,17 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
     });
   }
 
+  domains(): BoundDomains {
+    return this.#state.domains;
+  }
+
+  async changeDomains(change: (domains: BoundDomains) => BoundDomains): Promise<void> {
+    await this.#change((state) => {
+      const domains = change(state.domains);
+      return domains === state.domains ? state : { ...state, domains: { ...domains } };
+    });
+  }
+
   get #state(): State {
     if (!this.#low) throw new Error('PipesFile is used before start()');
     return this.#low.data;
@@ -152,10 +164,9 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
   /** Never rejects: each change is told of its own end. */
   async #writeWaiting(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0);
       const before = this.#state;
+      const { batch, next } = applied(this.#waiting.splice(0), before);
       try {
-        const next = batch.reduce((state, { change }) => change(state), before);
         // A new Low for each state: the old one, and with it what readers see, stands until the new state is on the disk.
         const low = new Low<State>(this.#checkedFile(), next);
         if (next !== before) await low.write();
@@ -169,13 +180,28 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
   }
 }
 
-/** From one state to the next; must not alter the one it is given. */
+/** From one state to the next; must not alter the one it is given. One that throws changes nothing. */
 type Change = (state: State) => State;
 
 interface WaitingChange {
   readonly change: Change;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
+}
+
+/** The changes one after the other. One that throws is told so, and counts as never asked for. */
+function applied(changes: readonly WaitingChange[], before: State): { batch: WaitingChange[]; next: State } {
+  const batch: WaitingChange[] = [];
+  let next = before;
+  for (const waiting of changes) {
+    try {
+      next = waiting.change(next);
+      batch.push(waiting);
+    } catch (error) {
+      waiting.reject(error as Error);
+    }
+  }
+  return { batch, next };
 }
 
 function checkState(document: unknown, file: DurableFile): State {

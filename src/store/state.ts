@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import { domainFault } from '../targets/domain-name.ts';
+import { makeReference } from '../targets/reference.ts';
 import { TargetConfig } from '../targets/target-config.ts';
 import { STATE_VERSION } from './migrations.ts';
 
@@ -23,11 +25,18 @@ export const State = z.strictObject({
   ),
   /** Images that pipes pulled, so that `IMAGE_DISK` removes no others. */
   images: z.array(z.strictObject({ name: z.string().min(1), id: z.string().min(1), pullMs: z.number().min(0), lastUsedAtMs: z.number() })),
+  /** Host name → the `user/repo` that it is bound to. */
+  domains: z.record(z.string().refine((name) => domainFault(name) === undefined, 'must be a host name'), z.string().refine(isRepository, 'must be user/repo')),
 });
+
+function isRepository(text: string): boolean {
+  const [user = '', repo = '', ...rest] = text.split('/');
+  return rest.length === 0 && makeReference(user, repo) !== undefined;
+}
 
 export type State = z.infer<typeof State>;
 
 /** What a first start begins with. */
 export function firstState(): State {
-  return { version: STATE_VERSION, owner: randomBytes(8).toString('hex'), containers: {}, repositories: {}, tokens: [], images: [] };
+  return { version: STATE_VERSION, owner: randomBytes(8).toString('hex'), containers: {}, repositories: {}, tokens: [], images: [], domains: {} };
 }

@@ -106,9 +106,9 @@ function readReference(before: string, host: string): Reference {
   return reference;
 }
 
-/** Tag (empty for none), repo and user of a single label. */
+/** Tag (empty for none), repo and user of a single label. One that begins `xn--` is an international name; the flat form writes none such. */
 function flatNames(label: string, host: string): [string, string, string] {
-  const names = label.includes(SEPARATOR) ? splitFlatLabel(label) : undefined;
+  const names = label.includes(SEPARATOR) && !label.startsWith('xn--') ? splitFlatLabel(label) : undefined;
   if (names?.length === 2) return ['', names[0]!, names[1]!];
   if (names?.length === 3) return [names[0]!, names[1]!, names[2]!];
   throw unknown(host, 'nothing is bound to it');

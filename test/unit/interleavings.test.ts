@@ -13,6 +13,7 @@ import { parseReference } from '../../src/targets/reference.ts';
 import { ALL_PUBLIC, OPEN_DOOR } from '../fakes/open-door.ts';
 import { FakeBackend } from '../fakes/fake-backend.ts';
 import { makeTable } from '../fakes/table-bench.ts';
+import { routeTable } from '../fakes/memory-domains.ts';
 import { until } from '../lab/until.ts';
 
 /**
@@ -123,7 +124,7 @@ async function makeWorld(latencyMs: number) {
   const forwarder = new Forwarder({ connectTimeoutMs: 1_000, upstreamTimeoutMs: Infinity, bodyIdleTimeoutMs: 5_000, trustProxy: () => false, isOwnToken: () => false });
   const dispatcher = new Dispatcher({
     tally: new RequestTally(),
-    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }, ALL_PUBLIC),
+    hosts: new HostCache(routeTable(), ALL_PUBLIC),
     door: OPEN_DOOR,
     waker: table,
     forwarder,

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts';
 import { TargetConfig } from '../../targets/target-config.ts';
 import { ContainerState, ListedContainer } from './container-state.ts';
 import { ContainerStats } from './container-stats.ts';
+import { Domains } from './domains.ts';
 import { Health } from './health.ts';
 import { PushesNoted, RegistryNotificationBody } from './registry-notification.ts';
 import { MadeToken, NewToken, TokenEntry } from './tokens.ts';
@@ -95,6 +96,17 @@ export const ENDPOINTS: readonly Endpoint[] = [
     query: { secret: { description: '`WEBHOOK_SECRET`, or a token, for registries that can send no header. GitHub signs the body instead (`X-Hub-Signature-256`)', schema: z.string().optional() } },
     body: RegistryNotificationBody,
     answers: [json(202, 'What will be compared with the registry, and replaced where its tag has moved.', PushesNoted)],
+  },
+  { place: 'platform', method: 'GET', path: '/apps/:user/:repo/domains', scope: 'read', summary: 'The host names that are bound to the repository', answers: [json(200, 'In order.', Domains)], errors: ['not_found'] },
+  {
+    place: 'platform',
+    method: 'PUT',
+    path: '/apps/:user/:repo/domains',
+    scope: 'deploy',
+    summary: 'Bind these host names to it, with its default tag, and no others: all or none',
+    body: Domains,
+    answers: [json(200, 'Those that are bound now.', Domains)],
+    errors: ['not_found', 'domain_forbidden', 'domain_taken', 'disk_full', 'shutting_down'],
   },
   { place: 'platform', method: 'GET', path: '/tokens', scope: 'admin', summary: 'The tokens there are, without their texts', answers: [json(200, 'By name.', z.array(TokenEntry))] },
   { place: 'platform', method: 'POST', path: '/tokens', scope: 'admin', summary: 'Make a token', body: NewToken, answers: [json(201, 'The token: the only time that its text is shown.', MadeToken)] },

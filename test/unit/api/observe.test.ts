@@ -299,7 +299,7 @@ describe('/openapi.json', () => {
   it('tells the truth about who is let in', async () => {
     const weakest = await api.token('read:nobody/nothing');
     for (const { place, method, path, scope } of ENDPOINTS) {
-      const ask = async (token?: string) => (await api.ask(place === 'target' ? `/__proxyapi${path}` : path.replace(':name', 'x'), { method, ...(token === undefined ? {} : { token }), ...(place === 'target' ? { on: WEB } : {}), ...(method === 'PUT' || (method === 'POST' && path === '/tokens') ? { body: {} } : {}) })).status;
+      const ask = async (token?: string) => (await api.ask(place === 'target' ? `/__proxyapi${path}` : path.replace(':name', 'x').replace(':user/:repo', 'alice/web'), { method, ...(token === undefined ? {} : { token }), ...(place === 'target' ? { on: WEB } : {}), ...(method === 'PUT' || (method === 'POST' && path === '/tokens') ? { body: {} } : {}) })).status;
       expect([path, method, (await ask()) === 401]).toEqual([path, method, scope !== 'none']);
       expect([path, method, (await ask(weakest)) === 403]).toEqual([path, method, scope !== 'none' && scope !== 'any']);
       if (scope === 'read') expect([path, await ask(read)]).not.toEqual([path, 403]);

@@ -22,6 +22,7 @@ import { parseReference, printReference, type Reference } from '../../../src/tar
 import type { TargetConfigStore } from '../../../src/targets/target-config-store.ts';
 import type { TargetConfig } from '../../../src/targets/target-config.ts';
 import { FakeBackend } from '../../fakes/fake-backend.ts';
+import { routeTable } from '../../fakes/memory-domains.ts';
 
 /** Instances that do what they are told, at once. */
 export class FakeControl implements InstanceControl {
@@ -124,6 +125,7 @@ export class RunningApi {
       version: '1.2.3',
       control: this.control,
       configs: this.store,
+      routes: routeTable(),
       credentials: this.credentials,
       passwordHasher: new PasswordHasher(),
       rights: new ConfigRights(Policy.from('alice/*', 'alice/secret')!, { registry: 'docker.io', prefix: '' }, { memoryBytes: 2 ** 31, cpus: 4, pids: 2048, readinessMs: 600_000 }),

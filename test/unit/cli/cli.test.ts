@@ -46,7 +46,7 @@ describe('pipes url', () => {
 
 describe('help and mistakes', () => {
   it('has a help for everything', async () => {
-    for (const argv of ['--help', 'url --help', 'ls --help', 'start --help', 'logs --help', 'tokens --help', 'tokens add --help']) {
+    for (const argv of ['--help', 'url --help', 'ls --help', 'start --help', 'logs --help', 'domains --help', 'tokens --help', 'tokens add --help']) {
       const { code, out } = await run(argv);
       expect(code).toBe(0);
       expect(out).toContain('Usage: pipes');
@@ -80,6 +80,28 @@ describe('commands that ask a pipes', () => {
     expect(JSON.parse((await run('tokens ls --json', env)).out)).toContainEqual(expect.objectContaining({ name: 'ci', scopes: ['deploy:alice/*', 'read:bob'] }));
     expect(await run('tokens rm ci', env)).toMatchObject({ code: 0 });
     expect(await run('tokens rm ci', env)).toMatchObject({ code: 1, err: expect.stringContaining('no token with the name "ci"') as string });
+  });
+
+  it('domains lists, adds and gives up the host names of a repository', async () => {
+    expect(await run('domains alice/web', env)).toEqual({ code: 0, out: '', err: '' });
+    expect(await run('domains alice/web add www.example.org shop.localhost', env)).toEqual({ code: 0, out: 'shop.localhost\nwww.example.org\n', err: '' });
+    expect(JSON.parse((await run('domains alice/web add bücher.localhost shop.localhost --json', env)).out)).toEqual({ repository: 'alice/web', domains: ['shop.localhost', 'www.example.org', 'xn--bcher-kva.localhost'] });
+    expect(await run('domains alice/web rm www.example.org bücher.localhost', env)).toMatchObject({ code: 0, out: 'shop.localhost\n' });
+    expect(await run('domains bob/web add shop.localhost', env)).toMatchObject({ code: 1, out: '', err: expect.stringContaining('domain_taken') as string });
+  });
+
+  it.each([
+    ['domains alice/web:main', /without ":main"/],
+    ['domains alice', /user\/repo/],
+    ['domains alice/web drop a.localhost', /"add <host>…" or "rm <host>…"/],
+    ['domains alice/web add', /which host names/],
+    ['domains alice/web add *.localhost', /wildcards/],
+    ['domains alice/web rm a.localhost', /is not bound/],
+  ])('%s is refused in one line', async (argv, message) => {
+    const { code, out, err } = await run(argv, env);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(message);
+    expect(err.trim().split('\n')).toHaveLength(1);
   });
 
   it('names each fault of what it was given', async () => {

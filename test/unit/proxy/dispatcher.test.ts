@@ -10,6 +10,7 @@ import { parseReference } from '../../../src/targets/reference.ts';
 import type { TargetConfig } from '../../../src/targets/target-config.ts';
 import { ALL_PUBLIC, OPEN_DOOR } from '../../fakes/open-door.ts';
 import { makeTable, type TableBench } from '../../fakes/table-bench.ts';
+import { routeTable } from '../../fakes/memory-domains.ts';
 import { request, type Answer } from '../../lab/http-client.ts';
 import { until } from '../../lab/until.ts';
 import { OPEN_OPTIONS } from './rig.ts';
@@ -29,7 +30,7 @@ beforeEach(async () => {
   bench = makeTable();
   dispatcher = new Dispatcher({
     tally: new RequestTally(),
-    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }, ALL_PUBLIC),
+    hosts: new HostCache(routeTable(), ALL_PUBLIC),
     door: OPEN_DOOR,
     waker: bench.table,
     forwarder: new Forwarder(OPEN_OPTIONS),

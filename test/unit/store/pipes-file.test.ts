@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { PipesError } from '../../../src/core/errors.ts';
 import { DurableFile } from '../../../src/store/durable-file.ts';
+import { STATE_VERSION } from '../../../src/store/migrations.ts';
 import { PipesFile } from '../../../src/store/pipes-file.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -66,6 +67,36 @@ describe('PipesFile', () => {
     expect((await opened(directory)).pulledImages()).toEqual([image]);
   });
 
+  it('keeps bound host names, from a file of version 2 on', async () => {
+    const directory = await temporaryDirectory();
+    await writeFile(join(directory, 'pipes.json'), JSON.stringify({ version: 2, owner: '0123456789abcdef', containers: {}, repositories: {}, tokens: [], images: [] }));
+    const store = await opened(directory);
+    expect(store.domains()).toEqual({});
+    await store.changeDomains((domains) => ({ ...domains, 'www.example.org': 'alice/web' }));
+    await store.stop();
+    expect((await opened(directory)).domains()).toEqual({ 'www.example.org': 'alice/web' });
+  });
+
+  it('a change that throws ends alone, though others went to the disk with it', async () => {
+    const directory = await temporaryDirectory();
+    const file = new WatchedFile(join(directory, 'pipes.json'));
+    const store = await opened(directory, file);
+    const bind = (name: string) => store.changeDomains((domains) => {
+      if (Object.hasOwn(domains, name)) throw new PipesError('domain_taken', 'It is bound already.');
+      return { ...domains, [name]: 'alice/web' };
+    });
+    const writesBefore = file.writes;
+    const ends = await Promise.allSettled([bind('first.localhost'), bind('a.localhost'), bind('a.localhost'), bind('b.localhost')]);
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(Object.keys(store.domains()).sort()).toEqual(['a.localhost', 'b.localhost', 'first.localhost']);
+    expect(file.writes - writesBefore).toBe(2);
+    // What a failed disk did not take is free for the next.
+    file.failure = new PipesError('disk_full', 'There is no space left.');
+    expect((await Promise.allSettled([bind('c.localhost'), bind('c.localhost')])).map((end) => (end.status === 'rejected' ? (end.reason as PipesError).code : end.status))).toEqual(['disk_full', 'disk_full']);
+    file.failure = undefined;
+    await bind('c.localhost');
+  });
+
   it('replaces a token of the same name, and tells whether there was one to remove', async () => {
     const store = await opened(await temporaryDirectory());
     const token = { name: 'ci', sha256: 'a'.repeat(64), scopes: ['admin'], createdAt: '2030-01-01T00:00:00.000Z' };
@@ -105,7 +136,7 @@ describe('PipesFile', () => {
     release();
     await written;
     expect(store.container(WEB)).toEqual({ port: 80 });
-    expect(JSON.parse(await readFile(join(directory, 'pipes.json'), 'utf8'))).toMatchObject({ version: 2, containers: { [WEB]: { port: 80 } } });
+    expect(JSON.parse(await readFile(join(directory, 'pipes.json'), 'utf8'))).toMatchObject({ version: STATE_VERSION, containers: { [WEB]: { port: 80 } } });
   });
 
   it('writes what waits together', async () => {

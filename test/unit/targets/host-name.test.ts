@@ -57,7 +57,7 @@ describe('the flat form', () => {
     ['zzz-ha--alice.localhost', 'alice/zz-a:latest'],
   ])('%s names %s', (host, reference) => expect(read(host)).toBe(reference));
 
-  it.each(['z-q--web--alice.localhost', 'a--b--c--d.localhost', 'z-c1--web--alice.localhost', 'web--.localhost', 'web.localhost'])('%s is unknown', (host) =>
+  it.each(['z-q--web--alice.localhost', 'a--b--c--d.localhost', 'z-c1--web--alice.localhost', 'web--.localhost', 'web.localhost', 'xn--bcher-kva.localhost', 'xn--web--alice.localhost'])('%s is unknown', (host) =>
     expect(codeOf(host)).toBe('host_unknown'),
   );
 });
