@@ -9,6 +9,7 @@ import { HostCache } from '../../../src/proxy/host-cache.ts';
 import { ProxyServer } from '../../../src/proxy/proxy-server.ts';
 import { QuietRules } from '../../../src/proxy/quiet.ts';
 import type { Waker } from '../../../src/proxy/waker.ts';
+import { routeTable } from '../../fakes/memory-domains.ts';
 import { RunningApi } from '../api/running-api.ts';
 import { ALL_PUBLIC, OPEN_DOOR } from '../../fakes/open-door.ts';
 import { header, headLines, OPEN_OPTIONS, RawClient } from './rig.ts';
@@ -70,7 +71,7 @@ async function open(options: { isOpen?: boolean } = {}): Promise<void> {
   };
   forwarder = new Forwarder({ ...OPEN_OPTIONS, isOwnToken: (authorization) => api.credentials.isOwnToken(authorization) });
   const dispatcher = new Dispatcher({
-    tally: new RequestTally(), hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }, ALL_PUBLIC), door: OPEN_DOOR, waker, forwarder, local: api.api, log: silentLog, isTrusted: () => false,
+    tally: new RequestTally(), hosts: new HostCache(routeTable(), ALL_PUBLIC), door: OPEN_DOOR, waker, forwarder, local: api.api, log: silentLog, isTrusted: () => false,
     holdTimeoutMs: 10_000, refusedGraceMs: 500, pageAfterMs: 10_000, quiet: new QuietRules('default'),
   });
   proxy = new ProxyServer({ bind: '127.0.0.1', port: 0, dispatcher, log: silentLog, headerTimeoutMs: 5_000, shutdownTimeoutMs: 1_000 });

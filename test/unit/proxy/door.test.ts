@@ -19,6 +19,7 @@ import { Visitors } from '../../../src/security/proxy/visitors.ts';
 import { AccessRules } from '../../../src/targets/access-rules.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
 import type { TargetConfig } from '../../../src/targets/target-config.ts';
+import { routeTable } from '../../fakes/memory-domains.ts';
 import { makeTable, type TableBench } from '../../fakes/table-bench.ts';
 import { request, type Answer } from '../../lab/http-client.ts';
 import { header, OPEN_OPTIONS, RawClient } from './rig.ts';
@@ -58,7 +59,7 @@ beforeEach(async () => {
   forwarder = new Forwarder({ ...OPEN_OPTIONS, isOwnToken });
   const dispatcher = new Dispatcher({
     tally: new RequestTally(),
-    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }, new AccessRules(bench.configs)),
+    hosts: new HostCache(routeTable(), new AccessRules(bench.configs)),
     door: new Door({ visitors, isTrusted: () => false, isOwnToken }),
     waker: bench.table,
     forwarder,
