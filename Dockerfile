@@ -28,6 +28,10 @@ RUN if ! command -v git >/dev/null || [ ! -s /etc/ssl/certs/ca-certificates.crt 
       DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git ca-certificates >/dev/null && \
       apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log; \
     fi
+# pipes begins as root and goes on as the owner of /configs, or as this user (src/leave-root.ts). It may look for logins in /root, which is
+# where they are mounted.
+RUN groupadd --gid 65532 pipes && useradd --uid 65532 --gid pipes --no-create-home --home-dir /configs --shell /usr/sbin/nologin pipes 2>/dev/null && \
+    mkdir /configs && chown pipes:pipes /configs && chmod 700 /configs && chmod 711 /root
 COPY --from=build /node /usr/local/bin/node
 WORKDIR /pipes
 COPY --from=build /pipes/package.json ./

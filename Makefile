@@ -19,6 +19,10 @@ lint: ## style and types of everything
 	@npm run --silent lint
 	@npm run --silent types
 
+.PHONY: audit
+audit: ## what the registry knows of the packages that ship; fails when something is high
+	@scripts/audit.sh
+
 bench: ## cold wakes and forwarding next to the engine's own times and nginx's
 	@scripts/packages.sh
 	@npm run --silent build

@@ -2,7 +2,8 @@ import { runCli } from './cli/cli.ts';
 import { describeSettings, loadSettings, SettingsError, type LoadedSettings } from './config/load-settings.ts';
 import { PipesError } from './core/errors.ts';
 import { makeLog, type Log } from './core/log.ts';
-import { Pipes } from './pipes.ts';
+import { leaveRoot } from './leave-root.ts';
+import { neededRights, Pipes } from './pipes.ts';
 
 /** Runs `serve` and `config` itself, since they need the settings; every other command is the client's. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -16,8 +17,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   return await runCli(argv, { env: process.env, stdout: process.stdout, stderr: process.stderr });
 }
 
+const IN_IMAGE = process.env['PIPES_IN_IMAGE'] === '1';
+
 function readSettings(): LoadedSettings {
-  return loadSettings({ environment: process.env, envFile: '.env', inImage: process.env['PIPES_IN_IMAGE'] === '1' });
+  return loadSettings({ environment: process.env, envFile: '.env', inImage: IN_IMAGE });
 }
 
 /** Resolves with the exit code once it was told to stop and has. */
@@ -25,6 +28,7 @@ async function serve(): Promise<number> {
   const loaded = readSettings();
   const { LOG_LEVEL: level, LOG_FORMAT: format = process.stdout.isTTY ? 'pretty' : 'json' } = loaded.values;
   const log = await makeLog({ level, format });
+  if (IN_IMAGE) leaveRootBehind(loaded, log);
   const pipes = new Pipes(loaded, log);
   const told = untilTold(log);
   keepGoing(log);
@@ -35,6 +39,14 @@ async function serve(): Promise<number> {
   await pipes.stop();
   log.info('stopped; containers stay up');
   return 0;
+}
+
+/** The image begins as root, since only so it can take over a folder that root owns, and join the group of whatever socket it is given. */
+function leaveRootBehind({ values }: LoadedSettings, log: Log): void {
+  const left = leaveRoot(neededRights(values));
+  if (left === undefined) return;
+  if ('obstacle' in left) log.warn(`serving as root: ${left.obstacle}`);
+  else log.info(left, 'root is left behind');
 }
 
 function printConfig(asJson: boolean): number {

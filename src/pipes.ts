@@ -13,6 +13,7 @@ import { RequestTally } from './core/request-tally.ts';
 import { steadyMs } from './core/steady-clock.ts';
 import { WakeTally } from './core/wake-tally.ts';
 import { EngineClient } from './docker/client.ts';
+import { parseEngineAddress } from './docker/engine-address.ts';
 import { DockerBackend } from './docker/docker-backend.ts';
 import { DockerImages } from './docker/docker-images.ts';
 import { parseRegistryBase, type RegistryBase } from './images/image-ref.ts';
@@ -25,6 +26,7 @@ import { InstanceTable } from './instances/instance-table.ts';
 import { InstanceUsage } from './instances/instance-usage.ts';
 import { Starter } from './instances/starter.ts';
 import { TagRefresher } from './instances/tag-refresher.ts';
+import type { NeededRights } from './leave-root.ts';
 import { clientOf } from './proxy/client-of.ts';
 import { Dispatcher } from './proxy/dispatcher.ts';
 import { Door } from './proxy/door.ts';
@@ -126,7 +128,7 @@ export class Pipes {
 
     const engine = new EngineClient({
       host: settings.DOCKER_HOST,
-      tlsDirectory: settings.DOCKER_TLS_VERIFY ? (settings.DOCKER_CERT_PATH ?? homePath('~/.docker')) : undefined,
+      tlsDirectory: tlsDirectory(settings),
     });
     const backend = new DockerBackend({
       client: engine,
@@ -136,7 +138,7 @@ export class Pipes {
     });
     const logins = new RegistryLogins({
       own: ownLogin(settings, registry),
-      dockerConfigPath: join(homePath(settings.DOCKER_CONFIG), 'config.json'),
+      dockerConfigPath: loginsPath(settings),
       warn: (line) => log.warn(line),
     });
     const queues = {
@@ -326,6 +328,26 @@ function ownLogin(settings: Settings, { registry }: RegistryBase): { registry: s
 
 function perMs({ count, windowMs }: { count: number; windowMs: number }): { count: number; perMs: number } {
   return { count, perMs: windowMs };
+}
+
+/** What it needs of the machine while it serves, whoever it runs as. */
+export function neededRights(settings: Settings): NeededRights {
+  const engine = parseEngineAddress(settings.DOCKER_HOST);
+  const tls = tlsDirectory(settings);
+  return {
+    configDir: settings.CONFIG_DIR,
+    socket: engine?.kind === 'socket' ? engine.path : undefined,
+    files: [loginsPath(settings), ...(tls === undefined ? [] : ['ca.pem', 'cert.pem', 'key.pem'].map((name) => join(tls, name)))],
+    port: settings.PORT,
+  };
+}
+
+function tlsDirectory(settings: Settings): string | undefined {
+  return settings.DOCKER_TLS_VERIFY ? (settings.DOCKER_CERT_PATH ?? homePath('~/.docker')) : undefined;
+}
+
+function loginsPath(settings: Settings): string {
+  return join(homePath(settings.DOCKER_CONFIG), 'config.json');
 }
 
 function homePath(path: string): string {

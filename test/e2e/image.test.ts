@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -157,6 +157,40 @@ describe('docker run, as README.md has it', () => {
     expect(await docker('logs', name)).not.toContain('Admin token');
   });
 
+  it('is not root, but in the group of the socket, and writes nothing but /configs and /tmp', async () => {
+    expect(await identity(name)).toEqual({ uids: [65532], gids: [65532], groups: [65532, statSync(socket).gid].sort((a, b) => a - b), capabilities: 0 });
+    await expect(docker('exec', name, 'touch', '/pipes/made')).rejects.toMatchObject({ stderr: expect.stringContaining('Read-only file system') as string });
+    expect(await docker('logs', name)).not.toContain('serving as root');
+    for (const path of ['.', ...readdirSync(configs)]) expect([path, statSync(join(configs, path)).uid]).toEqual([path, 65532]);
+  });
+
+  it('takes over a folder that one which ran as root has left, without a new token', async () => {
+    await docker('stop', '--time', '40', name);
+    await docker('rm', name);
+    mkdirSync(join(configs, 'more'));
+    writeFileSync(join(configs, 'more', 'notes'), '', { mode: 0o600 });
+    for (const path of ['.', ...readdirSync(configs, { recursive: true, encoding: 'utf8' })]) chownSync(join(configs, path), 0, 0);
+    await start();
+    expect((await identity(name)).uids).toEqual([65532]);
+    expect(await docker('logs', name)).not.toContain('Admin token');
+    for (const path of ['pipes.json', 'more', 'more/notes']) expect([path, statSync(join(configs, path)).uid]).toEqual([path, 65532]);
+    // Cold: what runs already would be served by anybody.
+    for (const id of await containers.of(sister.reference)) await containers.remove(id);
+    expect((await visit(sister)).text).toBe(greeting(sister));
+  });
+
+  it('stays root where it could not read what it is given, says so, and serves', async () => {
+    const logins = join(directory, 'logins');
+    mkdirSync(logins, { mode: 0o700 });
+    const left = `pipes-root-${suffix}`;
+    started.add(left);
+    await docker('run', '--detach', '--name', left, '--volume', `${socket}:/var/run/docker.sock`, '--volume', `${logins}:/root/.docker:ro`, '--env', 'ALLOW=alice/*', '--publish', '127.0.0.1::80', image);
+    await serving(Number(/:(\d+)$/m.exec((await docker('port', left, '80')).trim())![1]));
+    expect(await docker('logs', left)).toContain('serving as root: /root/.docker/config.json can be read by root alone');
+    expect((await identity(left)).uids).toEqual([0]);
+    await docker('rm', '--force', '--volumes', left);
+  });
+
   it('a second one on the same CONFIG_DIR ends with one line', async () => {
     const second = await docker('run', '--rm', '--volume', `${socket}:/var/run/docker.sock`, '--volume', `${configs}:/configs`, image).catch((error: unknown) => error as { code: number; stderr: string });
     expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/^pipes: CONFIG_DIR \/configs is in use by process 1 on [0-9a-f]{12};[^\n]*\n$/) as string });
@@ -181,7 +215,7 @@ describe('docker-compose.yml', () => {
   const service = readCompose(file).services['pipes']!;
 
   it('builds the image, and asks for ALLOW', () => {
-    expect(service).toMatchObject({ build: '.', image: 'pipes', restart: 'unless-stopped' });
+    expect(service).toMatchObject({ build: '.', image: 'pipes', restart: 'unless-stopped', read_only: 'true', tmpfs: ['/tmp'], security_opt: ['no-new-privileges:true'] });
     expect(service.environment['ALLOW']).toMatch(/^\$\{ALLOW:\?/);
     expect(Number(/^(\d+)s$/.exec(service.stop_grace_period)?.[1])).toBeGreaterThan(30);
   });
@@ -198,9 +232,12 @@ describe('docker-compose.yml', () => {
       console.log('docker-compose.yml is read by the lab itself and run by docker run: this machine has no docker compose');
     }
     const mine = (text: string): string => text.replace('/var/run/docker.sock:', `${socket}:`).replace(/^\.\//, `${directory}/compose-`).replace(/^80:/, `127.0.0.1:${port}:`).replace(/^\$\{ALLOW:.*\}$/, `${alice.user}/*`);
+    // A folder that is a user's own stays theirs: pipes goes on as that user.
+    mkdirSync(join(directory, 'compose-configs'));
+    chownSync(join(directory, 'compose-configs'), 4242, 4243);
     started.add(name);
     await docker(
-      ...['run', '--detach', '--name', name, '--restart', service.restart, '--stop-timeout', service.stop_grace_period.replace('s', ''), '--env', `REGISTRY=${lab.openRegistry}`],
+      ...['run', '--detach', '--name', name, ...(service.read_only === 'true' ? ['--read-only'] : []), ...service.tmpfs.flatMap((each) => ['--tmpfs', each]), ...service.security_opt.flatMap((each) => ['--security-opt', each]), '--restart', service.restart, '--stop-timeout', service.stop_grace_period.replace('s', ''), '--env', `REGISTRY=${lab.openRegistry}`],
       ...service.ports.flatMap((each) => ['--publish', mine(each)]),
       ...service.volumes.flatMap((each) => ['--volume', mine(each)]),
       ...Object.entries(service.environment).flatMap(([key, value]) => ['--env', `${key}=${mine(value)}`]),
@@ -210,6 +247,7 @@ describe('docker-compose.yml', () => {
     const app = await alice.build('composed');
     try {
       expect((await request(port, { host: app.host })).text).toBe(greeting(app));
+      expect(await identity(name)).toMatchObject({ uids: [4242], gids: [4243], capabilities: 0 });
       await docker('stop', name);
       expect((await containers.inspect(name)).State.ExitCode).toBe(0);
     } finally {
@@ -217,6 +255,14 @@ describe('docker-compose.yml', () => {
     }
   });
 });
+
+/** As whom the first process of a container runs, as the kernel has it. */
+async function identity(name: string): Promise<{ uids: number[]; gids: number[]; groups: number[]; capabilities: number }> {
+  const status = await docker('exec', name, 'cat', '/proc/1/status');
+  const field = (key: string): string => new RegExp(`^${key}:\\s*(.*)$`, 'm').exec(status)![1]!.trim();
+  const numbers = (key: string): number[] => [...new Set(field(key).split(/\s+/).map(Number))].sort((a, b) => a - b);
+  return { uids: numbers('Uid'), gids: numbers('Gid'), groups: numbers('Groups'), capabilities: parseInt(field('CapEff'), 16) };
+}
 
 /** Both streams of a docker command that succeeds; one that fails rejects with `code` and `stderr`. */
 async function docker(...args: string[]): Promise<string> {

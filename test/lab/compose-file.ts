@@ -8,6 +8,9 @@ export interface ComposeService {
   readonly volumes: readonly string[];
   /** With `${…}` as it is written. */
   readonly environment: Readonly<Record<string, string>>;
+  readonly read_only: string;
+  readonly tmpfs: readonly string[];
+  readonly security_opt: readonly string[];
   readonly restart: string;
   readonly stop_grace_period: string;
 }
