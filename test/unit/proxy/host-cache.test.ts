@@ -9,7 +9,7 @@ describe('HostCache', () => {
   it('remembers what a host means: the very same each time', () => {
     const hosts = new HostCache(routeTable(), ALL_PUBLIC);
     const first = hosts.lookUp('main.web.alice.localhost');
-    expect(first).toEqual({ kind: 'reference', reference: { user: 'alice', repo: 'web', tag: 'main' }, key: 'alice/web:main' });
+    expect(first).toEqual({ kind: 'reference', reference: { user: 'alice', repo: 'web', tag: 'main' }, key: 'alice/web:main', access: 'public' });
     expect(hosts.lookUp('main.web.alice.localhost')).toBe(first);
   });
 
