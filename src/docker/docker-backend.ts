@@ -78,6 +78,11 @@ export class DockerBackend implements Backend {
         await this.unpause(id);
         return;
       }
+      if (HALF_STARTED.test(engineText(thrown))) {
+        // An engine that died in the middle of its start can neither start nor end it any more, so another takes its place.
+        await this.remove(id);
+        return;
+      }
       if (!isNetworkGone(thrown)) throw this.#client.translate(thrown);
       // Somebody pruned networks while nothing of ours was running.
       await this.#restoreNetwork(id);
@@ -300,6 +305,9 @@ const KEEPS_NO_LOG = /logging driver does not support reading/i;
 
 /** The engine's words for an order that came too late to matter. */
 const ALREADY = /is already paused|is not paused|is not running|is already stopped/i;
+
+/** containerd still has the process that an engine which was killed had just started. */
+const HALF_STARTED = /task [0-9a-f]+: already exists/i;
 
 function isNetworkGone(thrown: unknown): boolean {
   return thrown instanceof PipesError ? false : /network .*(?:not found|is ambiguous)|could not find a network|no such network/i.test(engineText(thrown));

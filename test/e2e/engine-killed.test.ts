@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Apps, type App } from '../lab/apps.ts';
@@ -59,12 +61,20 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
     readonly before: (repo: string) => Promise<App>;
     /** What brings pipes to that call. Undefined: it comes by itself, and nobody waits. */
     readonly act: ((app: App) => Promise<Answer>) | undefined;
+    /** What else must have come about by then. */
+    readonly once?: (app: App) => Promise<unknown>;
   }
 
   const asleep = async (repo: string, idle: object, state: string): Promise<App> => {
     const app = await warm(repo, { idle });
     await until(`it is ${state}`, async () => (await stateOf(app)).state === state);
     return app;
+  };
+  /** Containers are cgroups below one that the lab's engine has to itself. */
+  const hasProcess = async (app: App): Promise<unknown> => {
+    const [id = ''] = await containers.of(app.reference);
+    const cgroup = `pipes-${basename(dirname(new URL(engine.dockerHost).pathname))}/${id}`;
+    return await until('its process is there', () => ['/sys/fs/cgroup', '/sys/fs/cgroup/pids'].some((tree) => existsSync(join(tree, cgroup))), 10_000, 1);
   };
   const replace = (app: App) => manage(app, '/container/restart', 'POST');
   const CASES: Case[] = [
@@ -82,6 +92,7 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
     { name: 'a create that it has not heard of', call: CREATE, moment: 'before', before: build, act: visit },
     { name: 'a create that it has done', call: CREATE, moment: 'after', before: build, act: visit },
     { name: 'a start', call: START, moment: 'during', before: build, act: visit },
+    { name: 'a start whose process runs', call: START, moment: 'during', before: build, act: visit, once: hasProcess },
     { name: 'a start that it has done', call: START, moment: 'after', before: build, act: visit },
     { name: 'a pause', call: PAUSE, moment: 'during', before: (repo) => warm(repo, { idle: { pause: '300ms' } }), act: undefined },
     { name: 'an unpause', call: UNPAUSE, moment: 'during', before: (repo) => asleep(repo, { pause: '300ms' }, 'paused'), act: visit },
@@ -94,11 +105,12 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
     { name: 'a replacement that stops the old one first', call: CREATE, moment: 'after', before: (repo) => warm(repo, { replace: 'stop-first' }), act: replace },
   ];
 
-  it.each(CASES)('that is killed in the middle of $name', async ({ name, call, moment, before, act }) => {
+  it.each(CASES)('that is killed in the middle of $name', async ({ name, call, moment, before, act, once }) => {
     const app = await before(name.replaceAll(/[^a-z]+/g, '-'));
     const held = counting.hold(call, moment);
     const answered = act?.(app);
     await held.reached;
+    await once?.(app);
     await engine.kill();
     held.cut();
     link.bytesPerS = Infinity;
@@ -108,8 +120,8 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
     await expectAllIsWell(app);
   });
 
-  // Two rounds in the tests; `make faults` runs many.
-  it(`that is killed at any moment (${ROUNDS} rounds, FAULT_SEED=${SEED}): the same holds`, async () => {
+  // `make faults` runs it: what comes at random would make the tests so, too.
+  if (ROUNDS > 0) it(`that is killed at any moment (${ROUNDS} rounds, FAULT_SEED=${SEED}): the same holds`, async () => {
     const random = seededRandom(SEED);
     for (let round = 0; round < ROUNDS; round += 1) {
       const { name, before, act } = CASES[Math.floor(random() * CASES.length)]!;
@@ -122,7 +134,7 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
       const answer = await answered;
       await engine.start();
       await expectAllIsWell(app).catch((error: unknown) => {
-        throw new Error(`round ${round}: ${name}, killed after ${delayMs} ms`, { cause: error });
+        throw new Error(`round ${round}: ${name}, killed after ${delayMs} ms; the last that pipes told: ${pipes.output().split('\n').slice(-4).join('\n')}`, { cause: error });
       });
       if (answer && answer.status !== 200) expectEngineAway(answer);
     }
@@ -156,7 +168,7 @@ describe.skipIf(engineObstacle() !== undefined)('an engine', () => {
   });
 });
 
-const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 2);
+const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 0);
 const SEED = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000);
 /** A little longer than the longest of what is interrupted takes. */
 const LONGEST_DELAY_MS = 600;
