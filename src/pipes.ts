@@ -134,6 +134,7 @@ export class Pipes {
       client: engine,
       owner: this.#store.owner,
       networks: { isolate: settings.ISOLATE, network: settings.NETWORK, networkPool: settings.NETWORK_POOL, upstream: settings.UPSTREAM },
+      egress: { egress: settings.EGRESS, openPorts: portsForApps(settings) },
       log,
     });
     const logins = new RegistryLogins({
@@ -301,12 +302,20 @@ const OPEN_DOOR = 'Open to others:';
 
 /** What a stranger can do as it is set up now; said at each start, and by /health. */
 function openDoors({ values, sources }: LoadedSettings): string[] {
-  const isLoopback = values.BIND === '::1' || values.BIND.startsWith('127.');
   const allowUnset = sources.find(({ name }) => name === 'ALLOW')?.origin === 'default';
   return [
-    ...(allowUnset && !isLoopback ? [`${OPEN_DOOR} ALLOW is unset and BIND is ${values.BIND}, so whoever reaches this port can run any image; set ALLOW`] : []),
+    ...(allowUnset && !isLoopback(values.BIND) ? [`${OPEN_DOOR} ALLOW is unset and BIND is ${values.BIND}, so whoever reaches this port can run any image; set ALLOW`] : []),
     ...(values.API_AUTH === 'none' ? [`${OPEN_DOOR} API_AUTH is none, so whoever reaches this port can change what runs`] : []),
   ];
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
+}
+
+/** Apps may call each other by their names, through pipes. Where its API is open to whoever reaches it, they may not reach it. */
+function portsForApps({ BIND, PORT, API_AUTH }: Settings): number[] {
+  return isLoopback(BIND) || PORT === 0 || API_AUTH === 'none' ? [] : [PORT];
 }
 
 /** What everybody gets unasked, everybody may ask for. */

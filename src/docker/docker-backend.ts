@@ -15,7 +15,10 @@ import { observe, observeManaged } from './container-view.ts';
 import { DockerImages } from './docker-images.ts';
 import { engineStatus, engineText } from './engine-errors.ts';
 import { followEvents } from './engine-events.ts';
+import { Egress, type EgressOptions } from './egress.ts';
+import { Firewall, type FirewallOptions } from './firewall.ts';
 import { foreignCandidates, foreignUpstream } from './foreign-containers.ts';
+import { iptables } from './iptables.ts';
 import { LABELS } from './labels.ts';
 import { LogLines } from './log-lines.ts';
 import { Networks, type NetworkOptions } from './networks.ts';
@@ -25,6 +28,7 @@ export interface DockerBackendOptions {
   /** The random id of this pipes, on each of its containers. */
   readonly owner: string;
   readonly networks: NetworkOptions;
+  readonly egress: Pick<EgressOptions, 'egress'> & Pick<FirewallOptions, 'openPorts'>;
   readonly log: Log;
 }
 
@@ -33,6 +37,7 @@ export class DockerBackend implements Backend {
   readonly #client: EngineClient;
   readonly #owner: string;
   readonly #networks: Networks;
+  readonly #egress: Egress;
   readonly #images: DockerImages;
   readonly #log: Log;
   /** Containers that someone started by hand and that are in use here: what they were found for. */
@@ -40,10 +45,12 @@ export class DockerBackend implements Backend {
   #usesPortProxy = false;
   #sleepers = new Map<string, Observed>();
 
-  constructor({ client, owner, networks, log }: DockerBackendOptions) {
+  constructor({ client, owner, networks, egress, log }: DockerBackendOptions) {
     this.#client = client;
     this.#owner = owner;
     this.#networks = new Networks(client, networks, log);
+    const firewall = new Firewall({ id: owner.slice(0, 8), openPorts: egress.openPorts, iptables });
+    this.#egress = new Egress({ egress: egress.egress, firewall, findBridge: () => this.#networks.appsBridge(), log });
     this.#images = new DockerImages(client);
     this.#log = log;
   }
@@ -55,6 +62,7 @@ export class DockerBackend implements Backend {
 
   async create(spec: RunSpec): Promise<string> {
     const place = await this.#networks.place(spec.reference.user);
+    await this.#egress.ready();
     if (place.reach === 'publish') this.#usesPortProxy = true;
     const body = containerSpec(spec, this.#owner, place);
     for (let attempt = 0; ; attempt++) {
@@ -70,6 +78,7 @@ export class DockerBackend implements Backend {
   }
 
   async start(id: string): Promise<void> {
+    await this.#egress.ready();
     try {
       await this.#post(id, 'start', { timeoutMs: START_TIMEOUT_MS });
     } catch (thrown) {
@@ -196,7 +205,19 @@ export class DockerBackend implements Backend {
       this.#networks.forget();
       listener.lost();
     };
-    return followEvents(this.#client, { changed: (id, what) => listener.changed(id, what), lost, restored: () => listener.restored() }, this.#log);
+    const restored = (): void => {
+      // Who restarted the engine may have started the machine's firewall anew, too.
+      this.#egress.renew();
+      listener.restored();
+    };
+    const events = followEvents(this.#client, { changed: (id, what) => listener.changed(id, what), lost, restored }, this.#log);
+    this.#egress.start();
+    return {
+      stop: async () => {
+        this.#egress.stop();
+        await events.stop();
+      },
+    };
   }
 
   /** How many containers were made by a pipes that is not this one: its orphans, if it lost its `CONFIG_DIR`. */
@@ -245,6 +266,8 @@ export class DockerBackend implements Backend {
     if (reference === undefined) return;
     this.#networks.forget();
     const place = await this.#networks.place(parseReference(reference).user);
+    this.#egress.renew();
+    await this.#egress.ready();
     try {
       await this.#client.call({ method: 'POST', path: `/networks/${place.network}/connect`, body: { Container: id } });
     } catch (thrown) {

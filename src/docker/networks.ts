@@ -23,6 +23,9 @@ export interface Place {
   readonly reach: Reach;
 }
 
+/** Where the isolated containers are, as the machine's firewall sees it: behind a bridge of this machine, or why not. */
+export type AppsBridge = { readonly bridge: string } | { readonly obstacle: string };
+
 /** The engine's networks that containers of this pipes are in: found or made when first needed, then remembered. */
 export class Networks {
   readonly #client: EngineClient;
@@ -56,6 +59,20 @@ export class Networks {
       this.#places.set(name, place);
       return place;
     });
+  }
+
+  /**
+   * The bridge that all containers of this pipes are behind. Asks the engine, and makes the network where there is none yet.
+   * @throws PipesError `engine_unavailable`
+   */
+  async appsBridge(): Promise<AppsBridge> {
+    if (!this.#options.isolate) return { obstacle: 'ISOLATE is off' };
+    if (await this.self()) return { obstacle: 'pipes runs in a container' };
+    const network = await this.#shared();
+    const gateway = (await this.#isEngineHere()) ? gatewayOf(network) : undefined;
+    if (gateway === undefined || !(await isOwnAddress(gateway))) return { obstacle: 'the containers run on another machine' };
+    // As the engine names the bridge of a network that asks for no name of its own.
+    return { bridge: network.Options?.[BRIDGE_NAME] ?? `br-${network.Id.slice(0, 12)}` };
   }
 
   /** The container that pipes runs in, if it is one of this engine. */
@@ -157,7 +174,7 @@ export class Networks {
   async #create(name: string, body: object): Promise<string | undefined> {
     try {
       const labels = { [LABELS.managed]: 'true' };
-      const made = await this.#client.call<{ Id: string }>({ method: 'POST', path: '/networks/create', body: { Name: name, Driver: 'bridge', CheckDuplicate: true, Labels: labels, ...body } });
+      const made = await this.#client.call<{ Id: string }>({ method: 'POST', path: '/networks/create', body: { Name: name, Driver: 'bridge', CheckDuplicate: true, EnableIPv6: false, Labels: labels, ...body } });
       return made.Id;
     } catch (thrown) {
       if (engineStatus(thrown) === 409) return undefined;
@@ -196,6 +213,7 @@ export class Networks {
 /** INTERFACE 2, `ISOLATE`. */
 export const ISOLATED_NETWORK = 'pipes-apps';
 const NO_TRAFFIC_BETWEEN = 'com.docker.network.bridge.enable_icc';
+const BRIDGE_NAME = 'com.docker.network.bridge.name';
 /** 62 addresses: one for the host, one for each pipes, the rest for the user's containers. */
 const USER_PREFIX = 26;
 

@@ -102,8 +102,8 @@ export class EngineContainers {
   }
 
   /** Runs a command in it to its end, as `docker exec` does. Gives what it printed and its exit code. */
-  async exec(id: string, command: readonly string[]): Promise<{ output: string; exitCode: number }> {
-    const { Id } = (await this.#call('POST', `/containers/${id}/exec`, { Cmd: command, AttachStdout: true, AttachStderr: true, Tty: true })).json() as { Id: string };
+  async exec(id: string, command: readonly string[], user = ''): Promise<{ output: string; exitCode: number }> {
+    const { Id } = (await this.#call('POST', `/containers/${id}/exec`, { Cmd: command, User: user, AttachStdout: true, AttachStderr: true, Tty: true })).json() as { Id: string };
     const output = (await this.#call('POST', `/exec/${Id}/start`, { Detach: false, Tty: true })).text();
     const { ExitCode } = (await this.#call('GET', `/exec/${Id}/json`)).json() as { ExitCode: number };
     return { output, exitCode: ExitCode };

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { basename, join } from 'node:path';
 import { engineAnswers } from './engine-http.ts';
 import { keepingRulesOfOthers } from './firewall.ts';
+import type { Machine } from './machine.ts';
 import { ownProcess, type OwnedProcess } from './owned-process.ts';
 import { sweep } from './sweep.ts';
 import { until } from './until.ts';
@@ -33,6 +34,8 @@ export interface EngineOptions {
    */
   readonly iptables?: boolean;
   readonly extraArgs?: readonly string[];
+  /** A machine of its own to run on: its firewall is nobody else's, so the engine has the whole of it. */
+  readonly machine?: Machine;
   /** Gives it a disk of that size, in memory, that can run full. */
   readonly diskBytes?: number;
 }
@@ -42,10 +45,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const obstacle = engineObstacle();
   if (obstacle !== undefined) throw new Error(obstacle);
   const root = mkdtempSync(join(options.labDir, 'engine-'));
-  const slot = claimBridge();
+  const slot = options.machine?.bridge ?? claimBridge();
   // Bridges are told apart within one network namespace, cgroups and processes of the machine across all: those need a name of their own.
   const own = `pipes-${basename(root)}`;
-  const names = { root, namespace: own, cgroup: own, bridge: slot.bridge, subnet: `10.214.${slot.index}.0/24` };
+  // A machine's bridges and rules go with it.
+  const ofThisMachine = options.machine ? {} : { bridge: slot.bridge, subnet: `10.214.${slot.index}.0/24` };
+  const names = { root, namespace: own, cgroup: own, ...ofThisMachine };
   writeFileSync(join(root, 'engine.json'), JSON.stringify(names));
   for (const part of ['data', 'exec']) mkdirSync(join(root, part));
   if (options.diskBytes !== undefined) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.diskBytes}`, 'tmpfs', join(root, 'data')]);
@@ -57,7 +62,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--cgroup-parent', `/${names.cgroup}`],
     // Where the machine's containerd runs, dockerd uses it: keep out of the other engine's names there.
     ...['--containerd-namespace', names.namespace, '--containerd-plugins-namespace', `${names.namespace}-plugins`],
-    ...(options.iptables === true ? [] : ['--iptables=false', '--ip-masq=false']),
+    ...(options.iptables === true || options.machine ? [] : ['--iptables=false', '--ip-masq=false']),
     ...(options.extraArgs ?? []),
   ];
   let daemon: OwnedProcess | undefined;
@@ -69,7 +74,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       // A killed dockerd leaves these behind, and the next one would take a zombie of that number for a running process.
       rmSync(`${root}/dockerd-own-pid`, { force: true });
       if (!containerdRuns(root)) rmSync(`${root}/exec/containerd/containerd.pid`, { force: true });
-      const started = await ownProcess({ command: 'dockerd', args, cwd: root, pidFile: `${root}/dockerd.pid`, logFile: `${root}/dockerd.log` });
+      const [command = '', ...words] = [...(options.machine?.enter ?? []), 'dockerd', ...args];
+      const started = await ownProcess({ command, args: words, cwd: root, pidFile: `${root}/dockerd.pid`, logFile: `${root}/dockerd.log` });
       daemon = started;
       const answering = async () => {
         await until('dockerd answers', async () => {
@@ -77,7 +83,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
           return await engineAnswers(dockerHost);
         }, 60_000, 50);
       };
-      await (options.iptables === true ? keepingRulesOfOthers(answering) : answering());
+      await (options.iptables === true && !options.machine ? keepingRulesOfOthers(answering) : answering());
     },
     stop: async () => await daemon?.end('SIGTERM', 20_000),
     async kill() {

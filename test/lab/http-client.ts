@@ -4,8 +4,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 export interface RequestOptions {
-  /** The Host header; the connection always goes to 127.0.0.1. Node resolves no `*.localhost`. */
+  /** The Host header. Node resolves no `*.localhost`. */
   readonly host: string;
+  /** Where the connection goes to. Default: 127.0.0.1. */
+  readonly address?: string;
   readonly path?: string;
   readonly method?: string;
   readonly headers?: OutgoingHttpHeaders;
@@ -65,7 +67,7 @@ export function startRequest(port: number, options: RequestOptions): ClientReque
   const bytes = options.body instanceof Readable ? undefined : bytesOf(options.body);
   const timeout = AbortSignal.timeout(options.timeoutMs ?? 60_000);
   const outgoing = httpRequest({
-    host: '127.0.0.1',
+    host: options.address ?? '127.0.0.1',
     port,
     path: options.path ?? '/',
     method: options.method ?? (options.body === undefined ? 'GET' : 'POST'),

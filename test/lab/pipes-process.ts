@@ -41,6 +41,8 @@ export interface PipesOptions {
   readonly logFile?: string;
   /** How many descriptors it may have open. Default: as this process. */
   readonly openFiles?: number;
+  /** The machine that it runs on, in the sense of network and firewall; default: this one. */
+  readonly machine?: { readonly enter: readonly string[]; readonly address: string };
   /** Such as `--expose-gc`. */
   readonly nodeArgs?: readonly string[];
   /** Arguments of pipes. Default: `serve`. */
@@ -60,10 +62,12 @@ export async function startPipes(options: PipesOptions = {}): Promise<PipesProce
   mkdirSync(join(root, 'docker'));
   const port = options.port ?? (await freePort());
   const token = options.env?.['API_TOKEN'] ?? 'pipes_lab-admin-token';
+  // nsenter and prlimit become what they start, so the process is the same.
+  const limited = options.openFiles === undefined ? [] : ['prlimit', `--nofile=${options.openFiles}`];
+  const [command = '', ...args] = [...(options.machine?.enter ?? []), ...limited, process.execPath, ...(options.nodeArgs ?? []), program, ...(options.args ?? ['serve'])];
   const server = await ownProcess({
-    // prlimit becomes what it starts, so the process is the same.
-    command: options.openFiles === undefined ? process.execPath : 'prlimit',
-    args: [...(options.openFiles === undefined ? [] : [`--nofile=${options.openFiles}`, process.execPath]), ...(options.nodeArgs ?? []), program, ...(options.args ?? ['serve'])],
+    command,
+    args,
     // A directory of its own: no `.env` of the checkout is read.
     cwd: root,
     env: environment(
@@ -75,6 +79,8 @@ export async function startPipes(options: PipesOptions = {}): Promise<PipesProce
         CONFIG_DIR: configDir,
         API_TOKEN: token,
         SSH_PORT: 'off',
+        // The firewall belongs to the machine, not to a test.
+        EGRESS: 'all',
         LOG_FORMAT: 'json',
       },
       options.env ?? {},
@@ -82,7 +88,7 @@ export async function startPipes(options: PipesOptions = {}): Promise<PipesProce
     pidFile: join(root, 'pipes.pid'),
     logFile: options.logFile ?? join(root, 'pipes.log'),
   });
-  if (options.awaitListening !== false) await listening(server, port);
+  if (options.awaitListening !== false) await listening(server, port, options.machine?.address ?? '127.0.0.1');
   return {
     port,
     pid: server.pid,
@@ -103,19 +109,19 @@ export function freshConfigDir(): string {
   return mkdtempSync(join(labDirectory('state'), 'configs-'));
 }
 
-async function listening(server: OwnedProcess, port: number): Promise<void> {
+async function listening(server: OwnedProcess, port: number, address: string): Promise<void> {
   await until(`pipes listens on ${port}`, async () => {
     if (!server.runs()) throw new Error(`pipes exited with ${String(server.child.exitCode)}:\n${server.output()}`);
-    return await accepts(port);
+    return await accepts(port, address);
   }, 20_000).catch(async (error: unknown) => {
     await server.end('SIGKILL');
     throw error instanceof Error ? new Error(`${error.message}\n${server.output()}`, { cause: error }) : error;
   });
 }
 
-async function accepts(port: number): Promise<boolean> {
+async function accepts(port: number, address: string): Promise<boolean> {
   return await new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, address);
     socket.once('connect', () => resolve(true));
     socket.once('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());

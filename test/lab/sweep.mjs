@@ -1,6 +1,6 @@
 /**
  * Ends and removes what a lab directory owns: processes (`*.pid`, "pid starttime"), and of each engine (`engine.json`) the containers,
- * shims, mounts, bridges, firewall rules and cgroups. It works from files alone, so it does the same after a clean run, Ctrl-C or `kill -9`.
+ * shims, mounts, bridges, firewall rules and cgroups; and machines' networks (`machine.json`). It works from files alone, so it does the same after a clean run, Ctrl-C or `kill -9`.
  *
  *   node sweep.mjs <dir>                      now
  *   node sweep.mjs --when-stdin-ends <dir>    once whoever holds the other end of standard input is gone
@@ -26,13 +26,14 @@ async function sweep(root) {
   const files = existsSync(root) ? [...filesNamed(root, 3)] : [];
   await endProcesses(files.filter((file) => file.endsWith('.pid')));
   for (const file of files.filter((each) => each.endsWith('engine.json'))) await sweepEngine(JSON.parse(readFileSync(file, 'utf8')));
+  for (const file of files.filter((each) => each.endsWith('machine.json'))) for (const name of JSON.parse(readFileSync(file, 'utf8'))) quietly('ip', ['netns', 'del', name]);
   rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
 
 /** Files of interest down to `depth`; an engine's own data is never walked. */
 function* filesNamed(at, depth) {
   for (const entry of readdirSync(at, { withFileTypes: true })) {
-    if (entry.isFile() && (entry.name.endsWith('.pid') || entry.name === 'engine.json')) yield join(at, entry.name);
+    if (entry.isFile() && (entry.name.endsWith('.pid') || entry.name === 'engine.json' || entry.name === 'machine.json')) yield join(at, entry.name);
     if (entry.isDirectory() && depth > 0 && entry.name !== 'data' && entry.name !== 'exec') yield* filesNamed(join(at, entry.name), depth - 1);
   }
 }
@@ -56,7 +57,7 @@ async function sweepEngine({ root, namespace, cgroup, bridge, subnet }) {
     await wait(50);
   }
   for (const path of mountsBelow(root)) quietly('umount', ['-l', path]);
-  const links = [bridge, ...userBridges(root)];
+  const links = [...(bridge === undefined ? [] : [bridge]), ...userBridges(root)];
   dropRules(links, subnet);
   for (const link of links) quietly('ip', ['link', 'del', link]);
   for (const group of cgroupDirs(cgroup)) removeCgroup(group);

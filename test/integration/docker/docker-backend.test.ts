@@ -39,7 +39,7 @@ async function spec(reference: Reference, image: string, config: TargetConfig = 
 }
 
 function backendOf(upstream: 'auto' | 'network' | 'publish' = 'auto', owner = randomBytes(8).toString('hex'), isolate = true): DockerBackend {
-  return new DockerBackend({ client, owner, networks: { isolate, network: undefined, networkPool: '10.213.0.0/16', upstream }, log: silentLog });
+  return new DockerBackend({ client, owner, networks: { isolate, network: undefined, networkPool: '10.213.0.0/16', upstream }, egress: { egress: 'all', openPorts: [] }, log: silentLog });
 }
 
 /** Where a person put the containers that were started by hand. */
@@ -202,7 +202,7 @@ describe('DockerBackend', () => {
     const network = `pipes-test-${user}`;
     const make = async () => await engineHttp(dockerHost, '/networks/create', { method: 'POST', body: { Name: network } });
     await make();
-    const backend = new DockerBackend({ client, owner: 'prune', networks: { isolate: false, network, networkPool: '10.213.0.0/16', upstream: 'network' }, log: silentLog });
+    const backend = new DockerBackend({ client, owner: 'prune', networks: { isolate: false, network, networkPool: '10.213.0.0/16', upstream: 'network' }, egress: { egress: 'all', openPorts: [] }, log: silentLog });
     const id = await run(backend);
     await backend.stop(id, 1);
     await engineHttp(dockerHost, `/networks/${network}`, { method: 'DELETE' });

@@ -1,0 +1,72 @@
+import type { Log } from '../core/log.ts';
+import type { Firewall } from './firewall.ts';
+import type { AppsBridge } from './networks.ts';
+
+export interface EgressOptions {
+  /** The setting `EGRESS`: `internet` keeps containers from the LAN, metadata services and this machine; `all` lets them. */
+  readonly egress: 'internet' | 'all';
+  readonly firewall: Firewall;
+  /** @throws PipesError `engine_unavailable` */
+  readonly findBridge: () => Promise<AppsBridge>;
+  readonly log: Log;
+}
+
+/**
+ * Keeps `EGRESS`: the rules stand before a container starts, and are put back when somebody flushed them. Where pipes cannot set them,
+ * one warning says so and containers run without: the operator may have set them.
+ */
+export class Egress {
+  readonly #options: EgressOptions;
+  #ready: Promise<void> | undefined;
+  #obstacle: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: EgressOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.renew();
+    this.#timer = setInterval(() => this.renew(), LOOK_EVERY_MS).unref();
+  }
+
+  /** The rules stay: containers go on running without pipes. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Waits until the rules stand, or cannot. @throws PipesError `engine_unavailable` */
+  async ready(): Promise<void> {
+    if (!this.#ready) this.#follow(this.#keep());
+    await this.#ready;
+  }
+
+  /** Looks again, now: the engine came back, or time has passed. */
+  renew(): void {
+    this.#follow((this.#ready ?? Promise.resolve()).catch(() => undefined).then(() => this.#keep()));
+  }
+
+  /** What failed is tried again by the next who needs it. */
+  #follow(look: Promise<void>): void {
+    this.#ready = look;
+    look.catch(() => {
+      if (this.#ready === look) this.#ready = undefined;
+    });
+  }
+
+  async #keep(): Promise<void> {
+    const { egress, firewall, findBridge } = this.#options;
+    // Rules that an earlier start has left would go on holding. Who may not look has left none.
+    if (egress === 'all') return await firewall.drop().catch(() => undefined);
+    const found = await findBridge();
+    const obstacle = 'obstacle' in found ? found.obstacle : await firewall.keep(found.bridge).then(() => undefined, (thrown: unknown) => (thrown as Error).message);
+    if (obstacle !== undefined && obstacle !== this.#obstacle) this.#options.log.warn(`${UNKEPT} (${obstacle}); ${ADVICE}`);
+    if (obstacle === undefined && this.#obstacle !== undefined) this.#options.log.info('EGRESS=internet is kept from now on');
+    this.#obstacle = obstacle;
+  }
+}
+
+const LOOK_EVERY_MS = 30_000;
+
+const UNKEPT = 'EGRESS=internet is not kept by pipes';
+const ADVICE = 'unless somebody else does, apps reach the LAN, 169.254.169.254 and services of the machine. docs/security.md has the commands; EGRESS=all ends this warning';
