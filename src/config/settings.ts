@@ -132,7 +132,7 @@ export const SETTINGS = {
   NEW_TARGETS: setting(rate, '100/h', 'Targets that may be started for the first time, in all.'),
   UPSTREAM: setting(oneOf('auto', 'network', 'publish'), 'auto', 'How containers are reached: their address, a loopback port, or whichever works.'),
   ISOLATE: setting(onOff, 'on', 'Keep containers from reaching each other.'),
-  EGRESS: setting(oneOf('internet', 'all'), 'internet', 'internet: isolated containers reach no private network, no metadata address and nothing of this machine but pipes, where pipes may set firewall rules. all: they do.'),
+  EGRESS: setting(oneOf('internet', 'all'), 'internet', 'Whether isolated containers reach only the internet and pipes (where pipes may set firewall rules), or also private networks, the metadata address and this machine.'),
   NETWORK: optional(anyText, 'Network that containers join when ISOLATE is off; else the default bridge.'),
   NETWORK_POOL: setting(subnetPool, '10.213.0.0/16', 'Addresses for the networks of users, when pipes is itself a container.'),
   BACKEND: setting(oneOf('docker'), 'docker', 'What runs the containers (swarm is not built yet).'),
