@@ -69,6 +69,8 @@ export class Networks {
     if (!this.#options.isolate) return { obstacle: 'ISOLATE is off' };
     if (await this.self()) return { obstacle: 'pipes runs in a container' };
     const network = await this.#shared();
+    // Made by hand: the rules are about IPv4.
+    if (network.EnableIPv6) return { obstacle: `the network ${ISOLATED_NETWORK} has IPv6` };
     const gateway = (await this.#isEngineHere()) ? gatewayOf(network) : undefined;
     if (gateway === undefined || !(await isOwnAddress(gateway))) return { obstacle: 'the containers run on another machine' };
     // As the engine names the bridge of a network that asks for no name of its own.

@@ -103,11 +103,15 @@ describe('from inside a container', () => {
     const [mine, theirs] = [await woken(pipes), await woken(pipes, other)];
     const address = await containers.address(theirs);
     const gateway = address.replace(/\d+$/, '1');
-    const doors = [address, ...[address, gateway, OWN_LAN, OWN_PUBLIC, machine.address].map((at) => `${at}:${ENGINE_PORT}`)];
+    // By hand, in another network, with a port for everybody.
+    const published = await containers.run(app.image, { Labels: { 'pipes.ignore': 'true' }, HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '8081' }] } } });
+    const doors = [address, await containers.address(published), `${OWN_LAN}:8081`, `${gateway}:8081`, ...[address, gateway, OWN_LAN, OWN_PUBLIC, machine.address].map((at) => `${at}:${ENGINE_PORT}`)];
     expect(await reached(mine, doors)).toEqual(Object.fromEntries(doors.map((door) => [door, UNREACHABLE])));
-    // Both are there: the machine reaches them.
+    // They are there: the machine reaches them.
     expect(machine.run('busybox', 'wget', '-q', '-O', '-', `http://${address}/`)).toContain(other.reference);
     expect(machine.run('busybox', 'wget', '-q', '-O', '-', `http://${gateway}:${ENGINE_PORT}/version`)).toContain('ApiVersion');
+    expect(machine.run('busybox', 'wget', '-q', '-O', '-', `http://${OWN_LAN}:8081/`)).toContain(app.reference);
+    await containers.remove(published);
     expect((await containers.inspect(mine)).Mounts).toEqual([]);
     expect((await containers.exec(mine, ['cat', '/proc/net/if_inet6'])).output.trim()).toBe('');
   });
