@@ -138,7 +138,7 @@ export const SETTINGS = {
   BACKEND: setting(oneOf('docker'), 'docker', 'What runs the containers (swarm is not built yet).'),
   FAST_LANE: setting(onOff, 'on', 'The short path for plain warm requests.', later),
   HEADER_TIMEOUT: setting(duration(), '30s', "How long a request's head may take to arrive."),
-  BODY_IDLE_TIMEOUT: setting(duration(), '2m', "How long a request's body may stall."),
+  BODY_IDLE_TIMEOUT: setting(duration(), '2m', "How long a request's body may stall, and how long a client may read nothing of an answer that waits for it."),
   CONNECT_TIMEOUT: setting(duration(), '5s', 'How long a connection to a container may take.'),
   UPSTREAM_TIMEOUT: setting(duration({ orOff: true }), 'off', 'How long a container may take to begin its answer.'),
   DRAIN_TIMEOUT: setting(duration(), '30s', 'How long requests may go on in a container that is to stop.'),

@@ -25,8 +25,12 @@ export class AnswerRelay {
   isFlushed = false;
   isEnded = false;
   #hasBroken = false;
+  #isWatched = false;
+  readonly #unreadMs: number;
 
-  constructor(answer: IncomingMessage, response: ServerResponse, stats: ForwardStats) {
+  /** @param unreadMs how long a client may read nothing of what waits for it; Infinity for no limit */
+  constructor(answer: IncomingMessage, response: ServerResponse, stats: ForwardStats, unreadMs = Infinity) {
+    this.#unreadMs = unreadMs;
     this.answer = answer;
     this.response = response;
     this.stats = stats;
@@ -76,6 +80,17 @@ export class AnswerRelay {
     if (this.response.chunkedEncoding && this.answer.rawTrailers.length > 0) this.response.addTrailers(trailersToSend(this.answer.rawTrailers));
     if (lastChunk) this.response.end(lastChunk);
     else this.response.end();
+    if ((this.response.socket?.writableLength ?? 0) > 0) this.awaitReader();
+  }
+
+  /** The client is behind. Node's timer of the connection sees whether it takes anything, and goes on by itself. */
+  awaitReader(): void {
+    if (this.#isWatched || this.#unreadMs === Infinity) return;
+    this.#isWatched = true;
+    this.response.setTimeout(this.#unreadMs, () => {
+      // The connection may rest as long as it is the app that has nothing to say.
+      if (this.response.writableNeedDrain || (this.isEnded && !this.response.writableFinished)) this.response.destroy();
+    });
   }
 }
 
@@ -92,7 +107,9 @@ function onData(this: IncomingMessage, chunk: Buffer): void {
   // With the end known, the last chunk leaves in one write with what ends the message.
   if (this.readableLength === 0 && self.isWhole) return self.end(chunk);
   self.isFlushed = true;
-  if (!self.response.write(chunk)) this.pause();
+  if (self.response.write(chunk)) return;
+  this.pause();
+  self.awaitReader();
 }
 
 function onEnd(this: IncomingMessage): void {

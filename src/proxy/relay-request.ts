@@ -132,7 +132,7 @@ export class RequestRelay {
     }
     if (this.timeouts.upstreamTimeoutMs !== Infinity) outgoing.setTimeout(0);
     this.context.stats.ttfbMs = performance.now() - this.#startedAtMs;
-    const answer = new AnswerRelay(message, this.response, this.context.stats);
+    const answer = new AnswerRelay(message, this.response, this.context.stats, this.timeouts.bodyIdleTimeoutMs);
     try {
       answer.start();
     } catch (error) {

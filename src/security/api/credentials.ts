@@ -1,4 +1,5 @@
 import { PipesError } from '../../core/errors.ts';
+import { steadyMs } from '../../core/steady-clock.ts';
 import { clientKey } from '../client-address.ts';
 import { bearerOf, carriesOwnToken, hashToken, looksMade, makeTokenText, sameHash } from './own-tokens.ts';
 import type { Principal, Scope } from './principal.ts';
@@ -14,6 +15,8 @@ export interface CredentialsOptions {
   readonly isOpen: boolean;
   /** Time of day, in milliseconds since 1970. */
   readonly nowMs: () => number;
+  /** For tests; what failed attempts are slowed by. */
+  readonly steadyMs?: () => number;
 }
 
 /** Least length of `API_TOKEN`, which people choose themselves. */
@@ -29,7 +32,7 @@ export class Credentials {
   constructor(options: CredentialsOptions) {
     this.#options = options;
     this.#apiTokenHash = options.apiToken === undefined ? undefined : hashToken(options.apiToken);
-    this.#failures = new TokenBuckets(FAILURES, MAX_CLIENTS, options.nowMs);
+    this.#failures = new TokenBuckets(FAILURES, MAX_CLIENTS, options.steadyMs ?? steadyMs);
   }
 
   /** True under `API_AUTH=none`. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { until } from '../../lab/until.ts';
 import { header, headLines, listen, Rig } from './rig.ts';
 
 let rig: Rig;
@@ -205,5 +206,41 @@ describe('answers that break off', () => {
     const text = await client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi').until('"code":"upstream_failed"');
     expect(headLines(text)[0]).toBe('HTTP/1.1 502 Bad Gateway');
     expect((await rig.end()).end).toMatchObject({ kind: 'failed', replayable: false });
+  });
+});
+
+describe('a client that does not read', () => {
+  const SIZE = 64 * 1024 * 1024;
+  const large = (idleMs: number, rest = Promise.resolve()): Promise<Rig> => Rig.http((_request, response) => {
+    response.writeHead(200, { 'content-length': SIZE + 3 });
+    response.write(Buffer.alloc(SIZE), () => void rest.then(() => response.end('end')));
+  }, { bodyIdleTimeoutMs: idleMs });
+
+  it('is cut after the idle time, and takes the container\'s connection with it', async () => {
+    rig = await large(200);
+    const client = await rig.client();
+    client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n').socket.pause();
+    expect((await rig.end()).end).toEqual({ kind: 'aborted', status: 200 });
+    expect((await rig.end()).stats.bytesOut).toBeLessThan(SIZE);
+    await until('the container\'s connection is closed', () => rig.backSockets.every((socket) => socket.destroyed));
+  });
+
+  it('for a while only, or from an app that is silent, is not cut', async () => {
+    let goOn: () => void = () => undefined;
+    rig = await large(300, new Promise((resolve) => (goOn = resolve)));
+    const client = await rig.client();
+    let received = 0;
+    client.socket.removeAllListeners('data');
+    client.socket.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      // In small bites all the way, for longer than the idle time.
+      client.socket.pause();
+      setTimeout(() => client.socket.resume(), 1);
+    });
+    client.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await until('all but the end has come', () => received >= SIZE, 25_000);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    goOn();
+    expect((await rig.end()).end).toEqual({ kind: 'answered', status: 200 });
   });
 });

@@ -17,7 +17,7 @@ const CLIENT = '192.0.2.1';
 const API_TOKEN = 'a chosen admin token';
 let store: Tokens;
 let nowMs: number;
-const make = (apiToken?: string, isOpen = false): Credentials => new Credentials({ store, apiToken, isOpen, nowMs: () => nowMs });
+const make = (apiToken?: string, isOpen = false): Credentials => new Credentials({ store, apiToken, isOpen, nowMs: () => nowMs, steadyMs: () => nowMs });
 
 beforeEach(() => {
   store = new Tokens();
