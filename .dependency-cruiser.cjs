@@ -37,6 +37,8 @@ const VENDOR_HOMES = {
   dotenv: '^src/config/',
   commander: '^src/cli/',
   pino: '^src/core/log\\.ts$',
+  semver: '^src/build/runtimes/',
+  'smol-toml': '^src/build/runtimes/',
   'pino-pretty': '^src/core/log\\.ts$',
 };
 

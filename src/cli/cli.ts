@@ -5,6 +5,7 @@ import { CliError } from './cli-error.ts';
 import { addContainerCommands } from './container-commands.ts';
 import { addDomainCommands } from './domain-commands.ts';
 import { addTokenCommands } from './token-commands.ts';
+import { addPlanCommand } from './plan-command.ts';
 import { addUrlCommand } from './url-command.ts';
 
 /**
@@ -37,6 +38,7 @@ function makeProgram(options: CliOptions): Command {
   const context = new CliContext(options, () => program.opts<{ json?: boolean }>().json === true);
   addServerCommands(program);
   addUrlCommand(program, context);
+  addPlanCommand(program, context);
   addContainerCommands(program, context);
   addDomainCommands(program, context);
   addTokenCommands(program, context);

@@ -46,7 +46,7 @@ describe('pipes url', () => {
 
 describe('help and mistakes', () => {
   it('has a help for everything', async () => {
-    for (const argv of ['--help', 'url --help', 'ls --help', 'start --help', 'logs --help', 'domains --help', 'tokens --help', 'tokens add --help']) {
+    for (const argv of ['--help', 'url --help', 'plan --help', 'ls --help', 'start --help', 'logs --help', 'domains --help', 'tokens --help', 'tokens add --help']) {
       const { code, out } = await run(argv);
       expect(code).toBe(0);
       expect(out).toContain('Usage: pipes');
@@ -167,5 +167,25 @@ describe('what does not answer as pipes does', () => {
     const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
     expect(await run('ls', { PIPES_URL: `http://localhost:${port}` })).toMatchObject({ code: 1, err: expect.stringContaining('pipes serve') as string });
+  });
+});
+
+describe('pipes plan', () => {
+  it('prints what was found and a Dockerfile, and all of it as JSON', async () => {
+    const { code, out } = await run('plan test/samples/node-yarn-worker');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^# nothing asks for a version: Node\.js 22\n(?:# .*\n)+\nFROM node:22-slim\n/);
+    expect(out).toContain('# Procfile has worker: node worker.js\n');
+    expect(JSON.parse((await run('plan test/samples/node-yarn-worker --json')).out)).toMatchObject({ runtime: 'node', port: 8080, processes: { worker: 'node worker.js' }, dockerfile: expect.stringMatching(/^FROM node:22-slim\n/) as string });
+  });
+
+  it.each([
+    ['test/samples/nowhere', /cannot be read as a folder \(ENOENT\)/],
+    ['docs', /Add a Dockerfile, or one of/],
+    ['.', /There is a Dockerfile/],
+  ])('refuses %s in one line', async (dir, message) => {
+    const { code, out, err } = await run(`plan ${dir}`);
+    expect({ code, out, lines: err.trim().split('\n').length }).toEqual({ code: 1, out: '', lines: 1 });
+    expect(err).toMatch(message);
   });
 });
