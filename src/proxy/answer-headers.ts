@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { plainLength } from './forwarded-headers.ts';
 import { isHopByHop, nominatedBy } from './hop-by-hop.ts';
 import { leadsToPipes } from './own-redirect.ts';
 
@@ -21,7 +22,7 @@ export function answerHeaders(answer: IncomingMessage, request: IncomingMessage)
     if (status === 204 && lower === 'content-length') continue;
     if (lower === 'trailer' && !isChunkedOn) continue;
     if (lower === 'location' && status >= 300 && status < 400 && leadsToPipes(raw[at + 1]!)) continue;
-    headers.push(raw[at]!, raw[at + 1]!);
+    headers.push(raw[at]!, lower === 'content-length' ? plainLength(raw[at + 1]!) : raw[at + 1]!);
   }
   // 426 without `Upgrade` says nothing (RFC 9110 section 15.5.22).
   if (status === 426 && answer.headers.upgrade !== undefined) headers.push('Upgrade', answer.headers.upgrade, 'Connection', 'Upgrade, close');
@@ -38,7 +39,7 @@ export function switchHeaders(answer: IncomingMessage): Record<string, string | 
   const spelling = new Map<string, string>();
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const lower = raw[at]!.toLowerCase();
-    if (lower !== 'connection' && lower !== 'upgrade' && isHopByHop(lower)) continue;
+    if (lower === 'content-length' || (lower !== 'connection' && lower !== 'upgrade' && isHopByHop(lower))) continue;
     const name = spelling.get(lower) ?? raw[at]!;
     spelling.set(lower, name);
     const before = headers[name];

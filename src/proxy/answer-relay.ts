@@ -36,9 +36,10 @@ export class AnswerRelay {
     this.stats = stats;
   }
 
-  /** @throws what Node throws about a head that cannot be written; nothing has been sent then */
+  /** @throws what Node throws about a head that cannot be written, or an Error for one that is ambiguous; nothing has been sent then */
   start(): void {
     const { answer, response } = this;
+    assertUnambiguous(answer);
     this.stats.status = answer.statusCode!;
     // An early answer: Node would close the connection of a client that asked for it at once, with body bytes unread, and the
     // reset could overtake the answer. The client closes when it has read it.
@@ -94,10 +95,18 @@ export class AnswerRelay {
   }
 }
 
+/** RFC 9112 section 6.1: what pipes has not asked for with `TE` it cannot read to the end, nor name to the client. */
+function assertUnambiguous({ headers, httpVersionMajor }: IncomingMessage): void {
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') throw new Error(`an answer with the transfer coding ${coding}`);
+  if (httpVersionMajor !== 1) throw new Error('an answer that is not HTTP/1');
+}
+
 function flushHead(self: AnswerRelay): void {
   if (self.isFlushed) return;
   self.isFlushed = true;
-  self.response.flushHeaders();
+  // `flushHeaders` would write the head as UTF-8 and so change bytes beyond ASCII.
+  self.response.write('', 'latin1');
 }
 
 function onData(this: IncomingMessage, chunk: Buffer): void {

@@ -72,7 +72,8 @@ export class BodyRelay {
     request.on('close', onClose);
     request.on('data', onData);
     if (request.complete) return;
-    this.#outgoing.flushHeaders();
+    // `flushHeaders` would write the head as UTF-8 and so change bytes beyond ASCII.
+    this.#outgoing.write('', 'latin1');
     if (this.#idleMs !== Infinity) this.#timer = setTimeout(onIdle, this.#idleMs, this);
   }
 

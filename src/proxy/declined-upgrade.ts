@@ -9,7 +9,8 @@ import { hasBody } from './forwarded-headers.ts';
  * stops reading HTTP at the end of the head.
  */
 export function mustServeWithoutUpgrade(request: IncomingMessage): boolean {
-  return hasBody(request) || request.headers.upgrade === undefined || request.headers.upgrade.split(',').some((protocol) => protocol.trim().toLowerCase() === 'h2c');
+  // HTTP/1.0 knows no upgrade, and what is faulty is told so as an ordinary request.
+  return request.httpVersion !== '1.1' || hasBody(request) || request.headers.upgrade === undefined || request.headers.upgrade.split(',').some((protocol) => protocol.trim().toLowerCase() === 'h2c');
 }
 
 /**
@@ -24,6 +25,7 @@ export function serveWithoutUpgrade(server: Server, request: IncomingMessage, so
     const name = raw[at]!.toLowerCase();
     if (name === 'upgrade' || name === 'http2-settings') continue;
     const value = name === 'connection' ? withoutUpgrade(raw[at + 1]!) : raw[at + 1]!;
+    if (name === 'connection' && value === '') continue;
     text += `${raw[at]!}: ${value}\r\n`;
   }
   socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]));
@@ -31,6 +33,5 @@ export function serveWithoutUpgrade(server: Server, request: IncomingMessage, so
 }
 
 function withoutUpgrade(connection: string): string {
-  const left = connection.split(',').map((option) => option.trim()).filter((option) => !/^(?:upgrade|http2-settings)$/i.test(option));
-  return left.length > 0 ? left.join(', ') : 'keep-alive';
+  return connection.split(',').map((option) => option.trim()).filter((option) => !/^(?:upgrade|http2-settings)$/i.test(option)).join(', ');
 }

@@ -21,6 +21,7 @@ import { PAGE_SHOWN, PageTurns } from './page-turn.ts';
 import { sendError, sendErrorOnSocket, sendWaitingPage } from './pages.ts';
 import type { QuietRules } from './quiet.ts';
 import { requestIdOf } from './request-id.ts';
+import { refuseConnection } from './refused-connection.ts';
 import { hostOf, isLocal, pathOf } from './request-target.ts';
 import { WAKE_EVENTS_PATH, WakeEvents } from './wake-events.ts';
 import type { Waker } from './waker.ts';
@@ -81,7 +82,7 @@ export class Dispatcher {
   }
 
   request(request: IncomingMessage, response: ServerResponse): void {
-    const refuse = (error: PipesError): void => sendError(request, response, error);
+    const refuse = (error: PipesError): void => (endsConnection(error) ? refuseConnection(request, request.socket, error) : sendError(request, response, error));
     const host = this.#locate(request, refuse);
     if (host === undefined) return;
     const place = placeOf(host, request.url!);
@@ -301,6 +302,11 @@ const QUIET_RETRY_S = 60;
 
 /** Failures that only the operator can mend, and only with what is underneath. */
 const TOLD_WITH_CAUSE: ReadonlySet<string> = new Set(['internal', 'access_unavailable']);
+
+/** What is faulty or half there leaves nothing on its connection that could be trusted. */
+function endsConnection({ code }: PipesError): boolean {
+  return code === 'invalid_request' || code === 'host_malformed' || code === 'request_timeout';
+}
 
 const CLIENT_LEFT = new Error('the client left');
 

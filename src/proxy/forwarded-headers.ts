@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type { Entry } from '../security/proxy/visitors.ts';
-import { isHopByHop, nominatedBy } from './hop-by-hop.ts';
+import { HOP_BY_HOP, nominatedBy } from './hop-by-hop.ts';
 
 export interface ForwardedHeadersOptions {
   /** Sent as `X-Request-Id`. */
@@ -31,14 +31,18 @@ export function forwardedHeaders(request: IncomingMessage, options: ForwardedHea
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at]!;
     const lower = name.toLowerCase();
-    if (isHopByHop(lower) || isOurs(lower) || nominated?.has(lower)) continue;
+    if (isWithheld(lower, options.isPeerTrusted) || nominated?.has(lower)) continue;
     if (options.entry?.removed.has(lower.replaceAll('_', '-')) === true) continue;
     if (lower === 'authorization' && options.isOwnToken(raw[at + 1]!)) continue;
     // Node refuses to send the announcement without chunked framing, and no trailer could follow it.
     if (lower === 'trailer' && !isChunked) continue;
     // An upgrade's answer decides what comes next; nothing waits for a body that is not there.
     if (lower === 'expect' && options.isUpgrade) continue;
-    if (lower === 'content-length') hasLength = true;
+    if (lower === 'content-length') {
+      hasLength = true;
+      headers.push(name, plainLength(raw[at + 1]!));
+      continue;
+    }
     headers.push(name, raw[at + 1]!);
   }
   addFraming(headers, request, isChunked, hasLength);
@@ -55,20 +59,43 @@ export function hasBody(request: IncomingMessage): boolean {
 }
 
 /**
- * Fields that pipes writes itself, and the one that only pipes is to read (INTERFACE 5, `X-Pipes-Token`). With `_` for `-` they mean the same to applications behind CGI-like gateways (both become
- * `HTTP_X_FORWARDED_FOR`), so such spellings are dropped.
+ * Fields that do not go on: those of this hop, those that pipes writes itself, and, from a peer that is not trusted, all that an
+ * application might believe of the client or of where it came to. One look-up for nearly every field.
  */
-function isOurs(lower: string): boolean {
-  const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower;
-  return name === 'forwarded' || name === 'x-pipes-token' || name === 'via' || name === 'x-request-id' || name === 'x-forwarded-for' || name === 'x-forwarded-host' || name === 'x-forwarded-proto';
+function isWithheld(lower: string, isPeerTrusted: boolean): boolean {
+  const from = WITHHELD.get(lower);
+  if (from !== undefined) return from === 'everybody' || !isPeerTrusted;
+  if (lower.includes('_')) return isTwin(lower.replaceAll('_', '-'));
+  return !isPeerTrusted && lower.startsWith('x-forwarded-');
+}
+
+/** What proxies and CDNs tell of the client besides `X-Forwarded-For`. */
+const CLIENT_ADDRESS = ['x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'cf-connecting-ip', 'fastly-client-ip'];
+
+const WITHHELD: ReadonlyMap<string, 'everybody' | 'strangers'> = new Map([
+  ...[...HOP_BY_HOP, 'forwarded', 'via', 'x-request-id', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'].map((name) => [name, 'everybody'] as const),
+  ...CLIENT_ADDRESS.map((name) => [name, 'strangers'] as const),
+]);
+
+/**
+ * With `_` for `-` a name means the same to applications behind CGI-like gateways (both become `HTTP_X_FORWARDED_FOR`), and to
+ * some a `Content_Length` frames the body. Nobody sends such spellings in good faith, so they are dropped from everybody.
+ */
+function isTwin(name: string): boolean {
+  return WITHHELD.has(name) || name.startsWith('x-forwarded-') || name === 'host' || name === 'content-length' || name === 'content-type' || name === 'authorization';
+}
+
+/** Without zeros before it, which some read as octal. */
+export function plainLength(length: string): string {
+  return length.length > 1 && length.startsWith('0') ? String(Number(length)) : length;
 }
 
 /** Methods for which Node adds no framing of its own; any other one without a body must say so, or Node would send it chunked. */
 const METHODS_WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 
 function addFraming(headers: string[], request: IncomingMessage, isChunked: boolean, hasLength: boolean): void {
-  // As received, so that a coding besides `chunked`, which the bytes still carry, stays named.
-  if (isChunked) headers.push('Transfer-Encoding', request.headers['transfer-encoding']!);
+  // Any other coding was refused before (`hostOf`).
+  if (isChunked) headers.push('Transfer-Encoding', 'chunked');
   else if (!hasLength && !METHODS_WITHOUT_BODY.has(request.method!)) headers.push('Content-Length', '0');
 }
 

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import type { Log } from '../core/log.ts';
 import { mustServeWithoutUpgrade, serveWithoutUpgrade } from './declined-upgrade.ts';
 import { DescriptorReserve } from './descriptor-reserve.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { sendErrorOnSocket } from './pages.ts';
+import { afterAnswersDue, isRefused, noteAnswer, refuseConnection } from './refused-connection.ts';
 
 export interface ProxyServerOptions {
   readonly bind: string;
@@ -41,6 +41,8 @@ export class ProxyServer {
       requireHostHeader: false,
       connectionsCheckingInterval: Math.min(5_000, options.headerTimeoutMs),
     });
+    // Beyond its default of 1000 Node drops fields without a word, framing ones too. The size of the head bounds their number.
+    this.#server.maxHeadersCount = 0;
   }
 
   /** Listens; resolves with the port. @throws the socket's error, such as EADDRINUSE */
@@ -52,15 +54,26 @@ export class ProxyServer {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     });
-    this.#server.on('request', (request, response) => {
+    const request: RequestListener = (request, response) => {
+      if (isRefused(request.socket)) return void request.resume();
+      noteAnswer(request, response);
       if (this.#stopping) response.setHeader('Connection', 'close');
       dispatcher.request(request, response);
-    });
-    this.#server.on('checkContinue', dispatcher.request.bind(dispatcher));
+    };
+    this.#server.on('request', request);
+    this.#server.on('checkContinue', request);
+    // An expectation that pipes does not know is the app's to judge (RFC 9110, 10.1.1).
+    this.#server.on('checkExpectation', request);
     this.#server.on('upgrade', (request, socket, head) => {
-      // An upgrade that nobody has to take (h2c, or one with a body) is an ordinary request (RFC 9110, 7.8).
-      if (mustServeWithoutUpgrade(request)) serveWithoutUpgrade(this.#server, request, socket, head);
-      else dispatcher.upgrade(request, socket, head);
+      // Node leaves an upgraded socket without any listener, and a reset while it waits must not end the process.
+      socket.on('error', () => undefined);
+      if (isRefused(socket)) return void socket.resume();
+      // Requests may stand before it on this connection; their answers go first.
+      afterAnswersDue(socket, () => {
+        // An upgrade that nobody has to take (h2c, or one with a body) is an ordinary request (RFC 9110, 7.8).
+        if (mustServeWithoutUpgrade(request)) serveWithoutUpgrade(this.#server, request, socket, head);
+        else dispatcher.upgrade(request, socket, head);
+      });
     });
     this.#server.on('connect', refuseTunnel);
     this.#server.on('clientError', answerClientError);
@@ -99,16 +112,13 @@ const KEEP_ALIVE_MS = 75_000;
 
 function refuseTunnel(request: IncomingMessage, socket: Duplex): void {
   socket.on('error', () => undefined);
-  sendErrorOnSocket(request, socket, new PipesError('method_not_allowed', 'CONNECT is for forward proxies; pipes is none.'));
+  refuseConnection(request, socket, new PipesError('method_not_allowed', 'CONNECT is for forward proxies; pipes is none.'));
 }
 
 /** What Node's parser refuses: answered as everything else, and the connection closed (INTERFACE 3). */
 function answerClientError(thrown: NodeJS.ErrnoException, socket: Duplex): void {
-  if (thrown.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  sendErrorOnSocket(undefined, socket, clientError(thrown.code));
+  if (thrown.code === 'ECONNRESET') return void socket.destroy();
+  refuseConnection(undefined, socket, clientError(thrown.code));
 }
 
 function clientError(code: string | undefined): PipesError {

@@ -98,6 +98,7 @@ export class RequestRelay {
       return this.#fail(new PipesError('invalid_request', 'The request cannot be sent on: its target or a header holds characters that HTTP does not allow.', { cause: error }), false);
     }
     this.#outgoing = outgoing;
+    outgoing.maxHeadersCount = 0;
     (outgoing as unknown as Tied)[relay] = this;
     outgoing.on('response', onResponse);
     outgoing.on('error', onUpstreamError);
@@ -273,6 +274,10 @@ function onClientClose(this: ServerResponse): void {
 function interimHead(information: InformationEvent): string {
   let head = `HTTP/1.1 ${information.statusCode} ${information.statusMessage}\r\n`;
   const raw = information.rawHeaders;
-  for (let at = 0; at + 1 < raw.length; at += 2) if (!isHopByHop(raw[at]!.toLowerCase())) head += `${raw[at]!}: ${raw[at + 1]!}\r\n`;
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const lower = raw[at]!.toLowerCase();
+    // RFC 9110 section 8.6: no length on a 1xx; some would wait for a body.
+    if (!isHopByHop(lower) && lower !== 'content-length') head += `${raw[at]!}: ${raw[at + 1]!}\r\n`;
+  }
   return `${head}\r\n`;
 }

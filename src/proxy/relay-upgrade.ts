@@ -88,6 +88,7 @@ export class UpgradeRelay {
   /** Called by http-proxy before it sends: the request becomes the client's, byte for byte in its target and header fields. */
   prepare(outgoing: ClientRequest): void {
     this.#outgoing = outgoing;
+    outgoing.maxHeadersCount = 0;
     if (/[^\u0021-\u00ff]/.test(this.#request.url!)) throw new TypeError('unescaped characters in the request target');
     outgoing.path = this.#request.url!;
     outgoing.removeHeader('Host');

@@ -32,7 +32,7 @@ const FRESH_IDLE_MS = 1000;
 
 const idleSince = Symbol('idleSince');
 const bytesBefore = Symbol('bytesBefore');
-type PooledSocket = Socket & { [idleSince]?: number; [bytesBefore]?: number };
+type PooledSocket = Socket & { [idleSince]?: number | undefined; [bytesBefore]?: number };
 
 /** Connections to one upstream: kept alive between requests, opened under a deadline, and closed when the upstream is gone. */
 export class UpstreamAgent extends Agent {
@@ -52,6 +52,7 @@ export class UpstreamAgent extends Agent {
   override createConnection(options: TcpNetConnectOpts, callback?: (error: Error | null, socket: Socket) => void): Socket {
     const socket = super.createConnection(options, callback);
     this.#openSockets += 1;
+    if (this.#isPooled) socket.on('data', hangUpWhenIdle);
     socket.once('close', () => {
       this.#openSockets -= 1;
       if (this.#openSockets === 0) this.#whenUnused?.();
@@ -73,6 +74,7 @@ export class UpstreamAgent extends Agent {
 
   override reuseSocket(socket: PooledSocket, request: ClientRequest): void {
     super.reuseSocket(socket, request);
+    socket[idleSince] = undefined;
     socket[bytesBefore] = socket.bytesRead;
     socket.setTimeout(0);
   }
@@ -95,6 +97,11 @@ export class UpstreamAgent extends Agent {
     this.#isReleased = true;
     this.dropIdle();
   }
+}
+
+/** Nobody asked for what comes on an idle connection; it must not become the answer to the next request (RFC 9112 section 9.2). */
+function hangUpWhenIdle(this: PooledSocket): void {
+  if (this[idleSince] !== undefined) this.destroy();
 }
 
 /** Bytes that came on a connection since it was taken from the pool. */

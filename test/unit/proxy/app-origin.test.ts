@@ -115,7 +115,7 @@ describe('a path', () => {
     '/%5f_proxyapi/container', '/_%5Fproxyapi/container', '/%5F%5Fproxyapi/container', '/__%70roxyapi/container', '/__proxyap%69/container', '//__proxyapi/container', '///__proxyapi/container', '/./__proxyapi/container',
     '/%2e/__proxyapi/container', '/x/../__proxyapi/container', '/x/%2e%2e/__proxyapi/container', '/x/..%2f__proxyapi/container', '/%2f__proxyapi/container', '/\\__proxyapi/container', '/__PROXYAPI/container', '/__ProxyApi/container',
     '/__proxyapi;/container', '/__proxyapi;x=1/container', '/;/__proxyapi/container', '/__proxyapi%2fcontainer', '/__proxyapi%3fx', '/__proxyapi%23/container', '/__proxyapi%00/container', '/__proxyapi\\container', '/__proxyapi./container', '/__proxyapi%20/container',
-    '/__proxyapis/container', '/x/__proxyapi/container', '/?/__proxyapi/container', '/x?y=/__proxyapi/container', '/__proxyapi#/container',
+    '/__proxyapis/container', '/x/__proxyapi/container', '/?/__proxyapi/container', '/x?y=/__proxyapi/container',
   ])('%s belongs to the app, which gets it as it was sent, and without the token', async (path) => {
     const heard = await ask(`DELETE ${path}`, [`Authorization: Bearer ${token}`]);
     expect([heard.status, heard.body]).toEqual([200, 'app\n']);

@@ -1,0 +1,32 @@
+import { echoed, get, HOST_FIELD, head, post, type HttpCase } from './http-case.ts';
+
+const CHUNKED = 'Transfer-Encoding: chunked';
+const WRONG = { status: 400, code: 'invalid_request' } as const;
+const posted = (line: string, body: string): { line: string; fields: string[]; body: string } => ({ line, fields: [HOST_FIELD, `Content-Length: ${body.length}`], body });
+
+/** Several requests on one connection (RFC 9112 section 9.3.2). */
+export const PIPELINES: readonly HttpCase[] = [
+  { name: 'two', sends: get('/a') + get('/b'), gets: [echoed('GET /a'), echoed('GET /b')], arrives: [{ line: 'GET /a' }, { line: 'GET /b' }] },
+  { name: 'ten', sends: '0123456789'.split('').map((n) => get(`/${n}`)).join(''), gets: '0123456789'.split('').map((n) => echoed(`GET /${n}`)), arrives: '0123456789'.split('').map((n) => ({ line: `GET /${n}` })) },
+  { name: 'two with bodies', sends: post('/a', ['Content-Length: 5'], 'hello') + post('/b', ['Content-Length: 3'], 'you'), gets: [echoed('POST /a'), echoed('POST /b')], arrives: [posted('POST /a', 'hello'), posted('POST /b', 'you')] },
+  { name: 'bodies that read like requests', sends: post('/a', [`Content-Length: ${get('/x').length}`], get('/x')) + post('/b', [`Content-Length: ${get('/y').length}`], get('/y')), gets: [echoed('POST /a'), echoed('POST /b')], arrives: [posted('POST /a', get('/x')), posted('POST /b', get('/y'))] },
+  { name: 'an empty line between them', sends: `${get('/a')}\r\n${get('/b')}`, gets: [echoed('GET /a'), echoed('GET /b')], arrives: [{ line: 'GET /a' }, { line: 'GET /b' }] },
+  { name: 'an empty line after a body', sends: `${post('/a', ['Content-Length: 5'], 'hello')}\r\n${get('/b')}`, gets: [echoed('POST /a'), echoed('GET /b')], arrives: [posted('POST /a', 'hello'), { line: 'GET /b' }] },
+  { name: 'the answers come in order, though the first is slow to come', sends: get('/a') + get('/b'), answers: { '/a': 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na' }, gets: [{ status: 103 }, { status: 200, body: 'a' }, echoed('GET /b')], arrives: [{ line: 'GET /a' }, { line: 'GET /b' }] },
+  { name: 'nothing after Connection: close is served', rfc: '9112, 9.6', sends: get('/a', 'Connection: close') + get('/b'), gets: [echoed('GET /a')], ends: 'closed', arrives: [{ line: 'GET /a' }] },
+  { name: 'a good one, then one without Host', sends: get('/a') + head('GET /b HTTP/1.1'), gets: [echoed('GET /a'), WRONG], ends: 'closed', arrives: [{ line: 'GET /a' }] },
+  { name: 'a good one with a body, then rubbish', sends: `${post('/a', ['Content-Length: 5'], 'hello')}rubbish\r\n\r\n`, gets: [echoed('POST /a'), WRONG], ends: 'closed', arrives: [posted('POST /a', 'hello')] },
+  { name: 'a body that is longer than its length', rfc: '9112, 6.3', sends: post('/a', ['Content-Length: 5'], 'hello, world\r\n\r\n'), gets: [echoed('POST /a'), WRONG], ends: 'closed', arrives: [posted('POST /a', 'hello')] },
+  { name: 'two good ones, then one with both framings', sends: get('/a') + get('/b') + post('/c', ['Content-Length: 5', CHUNKED], '0\r\n\r\n'), gets: [echoed('GET /a'), echoed('GET /b'), WRONG], ends: 'closed', arrives: [{ line: 'GET /a' }, { line: 'GET /b' }] },
+  { name: 'a good one, then a body with a faulty chunk', sends: get('/a') + post('/b', [CHUNKED], 'zz\r\n'), gets: [echoed('GET /a'), WRONG], ends: 'closed', arrives: [{ line: 'GET /a' }], isBodyFaulty: true },
+  { name: 'a good one whose answer has no length, then a faulty one', sends: get('/a') + head('GET /b HTTP/1.1'), answers: { '/a': { bytes: 'HTTP/1.1 200 OK\r\n\r\nto the end', then: 'close' } }, gets: [{ status: 200, body: 'to the end' }, WRONG], ends: 'closed', arrives: [{ line: 'GET /a' }] },
+  { name: 'a good one whose answer is large, then a faulty one', sends: get('/a') + head('GET /b HTTP/1.1'), answers: { '/a': `HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n${'x'.repeat(300_000)}` }, gets: [{ status: 200, body: 'x'.repeat(300_000) }, WRONG], ends: 'closed', arrives: [{ line: 'GET /a' }] },
+  { name: 'a good one that the app breaks off, then a faulty one', sends: get('/a') + head('GET /b HTTP/1.1'), answers: { '/a': { bytes: 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello', then: 'close' } }, gets: [{ status: 200, isWhole: false }], ends: 'cut', arrives: [{ line: 'GET /a' }] },
+  { name: 'a good one that the app does not answer, then a faulty one', sends: get('/a') + head('GET /b HTTP/1.1'), answers: { '/a': { bytes: '', then: 'reset' } }, gets: [{ status: 502, code: 'upstream_failed' }, WRONG], ends: 'closed', arrives: [{ line: 'GET /a' }] },
+  { name: 'pipes\' own answer, then a faulty one', sends: get('/__proxyapi/x') + head('GET /b HTTP/1.1'), gets: [{ status: 200, body: 'pipes itself' }, WRONG], ends: 'closed', arrives: [] },
+  { name: 'a good one, then an upgrade', sends: get('/a') + get('/b', 'Connection: Upgrade', 'Upgrade: echo'), answers: { '/b': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nswitched' }, gets: [echoed('GET /a'), { status: 101, body: 'switched' }], ends: 'switched', arrives: [{ line: 'GET /a' }, { line: 'GET /b', added: { connection: 'Upgrade', upgrade: 'echo' } }] },
+  { name: 'a good one whose answer is large, then an upgrade', sends: get('/a') + get('/b', 'Connection: Upgrade', 'Upgrade: echo'), answers: { '/a': `HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n${'x'.repeat(300_000)}`, '/b': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nswitched' }, gets: [{ status: 200, body: 'x'.repeat(300_000) }, { status: 101, body: 'switched' }], ends: 'switched', arrives: [{ line: 'GET /a' }, { line: 'GET /b', added: { connection: 'Upgrade', upgrade: 'echo' } }] },
+  { name: 'a good one, then CONNECT', sends: get('/a') + head('CONNECT a.example:443 HTTP/1.1', HOST_FIELD), gets: [echoed('GET /a'), { status: 405, code: 'method_not_allowed' }], ends: 'closed', arrives: [{ line: 'GET /a' }] },
+  { name: 'a good one, then one that asks for h2c', sends: get('/a') + get('/b', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'), gets: [echoed('GET /a'), echoed('GET /b')], arrives: [{ line: 'GET /a' }, { line: 'GET /b' }] },
+  { name: 'a refused host that is well formed harms nobody', sends: head('GET /a HTTP/1.1', 'Host: 127.0.0.1') + get('/b'), gets: [{ status: 404, code: 'host_unknown' }, echoed('GET /b')], arrives: [{ line: 'GET /b' }] },
+];
