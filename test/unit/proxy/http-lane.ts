@@ -7,6 +7,7 @@ import { HostCache } from '../../../src/proxy/host-cache.ts';
 import { ProxyServer } from '../../../src/proxy/proxy-server.ts';
 import { QuietRules } from '../../../src/proxy/quiet.ts';
 import type { Waker } from '../../../src/proxy/waker.ts';
+import { routeTable } from '../../fakes/memory-domains.ts';
 import { ALL_PUBLIC, OPEN_DOOR } from '../../fakes/open-door.ts';
 import type { Lane } from '../../lab/http-lane.ts';
 import type { LaneOptions } from '../../lab/http-cases/http-case.ts';
@@ -22,7 +23,7 @@ export async function startNodeLane(upstream: { host: string; port: number }, op
     isOwnToken: (authorization) => authorization.startsWith('Bearer pipes_'),
   });
   const dispatcher = new Dispatcher({
-    hosts: new HostCache({ domains: [], domainLevels: undefined, platformHosts: [] }, ALL_PUBLIC),
+    hosts: new HostCache(routeTable(), ALL_PUBLIC),
     door: OPEN_DOOR,
     waker: wakerOf(upstream),
     forwarder,
