@@ -2,12 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { join } from 'node:path';
-import { inspect } from 'node:util';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import Docker from 'dockerode';
+import type { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
 import { SingleFlight } from '../core/single-flight.ts';
 import { engineError, engineStatus, isUnreachable } from './engine-errors.ts';
+import { EngineRefusal, sendToEngine } from './engine-request.ts';
+import { Version } from './engine-shapes.ts';
 import { parseEngineAddress, printEngineAddress, type EngineAddress } from './engine-address.ts';
 
 export interface EngineClientOptions {
@@ -30,6 +32,8 @@ export interface EngineCall {
   /** Longest time until the answer is here (`call`) or begins (`stream`); Infinity where the signal bounds it. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** What the answer is to be like, where it is read (engine-shapes). */
+  readonly shape?: z.ZodType;
 }
 
 /**
@@ -66,13 +70,13 @@ export class EngineClient {
   }
 
   /**
-   * One call with a short answer: its JSON, or a Buffer where it is none.
-   * @throws PipesError `engine_unavailable` when the engine cannot be reached or does not answer in time; the signal's reason; else
-   *   what the engine answered, to be read with `engineStatus` and `engineText` and translated by `engineError`
+   * One call with a short answer: its JSON as its shape has it, undefined where it is none.
+   * @throws PipesError `engine_unavailable` when the engine cannot be reached, does not answer in time or answers nonsense; the
+   *   signal's reason; else what the engine answered, to be read with `engineStatus` and `engineText` and translated by `engineError`
    */
   async call<T = unknown>(call: EngineCall): Promise<T> {
     const version = await this.apiVersion(call.signal);
-    return (await this.#send(call, version, false)) as T;
+    return this.#read(call, await this.#send(call, version, false)) as T;
   }
 
   /** One call with a long answer. The deadline holds until the answer begins, the signal until it ends. Throws as `call` does. */
@@ -87,12 +91,19 @@ export class EngineClient {
   }
 
   async #negotiate(): Promise<string> {
-    const told = (await this.#send({ method: 'GET', path: '/version' }, undefined, false)) as { ApiVersion?: string; MinAPIVersion?: string };
-    const theirs = told.ApiVersion ?? '0.0';
+    const call: EngineCall = { method: 'GET', path: '/version', shape: Version };
+    const told = this.#read(call, await this.#send(call, undefined, false)) as z.output<typeof Version>;
+    const theirs = told.ApiVersion;
     if (compareVersions(theirs, OLDEST_API) < 0 || compareVersions(told.MinAPIVersion ?? '1.0', NEWEST_API) > 0) {
       throw new PipesError('engine_unavailable', `The engine at ${this.name} speaks API ${theirs}; pipes needs ${OLDEST_API} (Docker 19.03) or newer.`);
     }
     return compareVersions(theirs, NEWEST_API) < 0 ? theirs : NEWEST_API;
+  }
+
+  #read({ method, path, shape }: EngineCall, answer: unknown): unknown {
+    const read = shape?.safeParse(answer);
+    if (read?.success !== false) return read ? read.data : answer;
+    throw new PipesError('engine_unavailable', `The engine at ${this.name} answers in a way that pipes cannot read.`, { cause: new EngineRefusal(200, `${method} ${path}: ${read.error.message}`) });
   }
 
   async #send(call: EngineCall, version: string | undefined, isStream: boolean): Promise<unknown> {
@@ -123,31 +134,33 @@ const NEWEST_API = '1.47';
 const OLDEST_API = '1.40';
 const DEFAULT_TIMEOUT_MS = 30_000;
 
+type Callback = (error: unknown, answer: unknown) => void;
+
 interface Modem {
-  dial(options: object, callback: (error: unknown, answer: unknown) => void): void;
+  readonly protocol: string;
+  dial(options: object, callback: Callback): void;
+  buildRequest(options: RequestOptions, context: { readonly isStream: boolean }, body: string | undefined, callback: Callback): void;
 }
 
 /** Everything is given, so that docker-modem takes nothing from the environment: settings have one home. */
 async function openModem(address: EngineAddress, tlsDirectory: string | undefined): Promise<Modem> {
   const none = { host: undefined, port: undefined, socketPath: undefined, ca: undefined, cert: undefined, key: undefined, timeout: undefined, pathPrefix: '/' };
   // A kept connection may be dead by the time it is used again, and a create or start must not be sent twice: a fresh one costs 0.1 ms.
-  if (address.kind === 'socket') return modemOf({ ...none, protocol: 'http', socketPath: address.path, agent: unprinted(new HttpAgent({ keepAlive: false })) });
+  if (address.kind === 'socket') return modemOf({ ...none, protocol: 'http', socketPath: address.path, agent: new HttpAgent({ keepAlive: false }) });
   const { host, port } = address;
-  if (tlsDirectory === undefined) return modemOf({ ...none, protocol: 'http', host, port, agent: unprinted(new HttpAgent({ keepAlive: false })) });
+  if (tlsDirectory === undefined) return modemOf({ ...none, protocol: 'http', host, port, agent: new HttpAgent({ keepAlive: false }) });
   const [ca, cert, key] = await Promise.all(['ca.pem', 'cert.pem', 'key.pem'].map((file) => readTls(join(tlsDirectory, file))));
-  return modemOf({ ...none, protocol: 'https', host, port, ca, cert, key, agent: unprinted(new HttpsAgent({ keepAlive: false, ca, cert, key })) });
+  return modemOf({ ...none, protocol: 'https', host, port, ca, cert, key, agent: new HttpsAgent({ keepAlive: false, ca, cert, key }) });
 }
 
-/**
- * docker-modem renders the options of every call for its debug log, whether or not anybody reads that. With all that hangs on an
- * agent (sockets, their listeners) this took more time than everything else about a call.
- */
-function unprinted<Agent extends object>(agent: Agent): Agent {
-  return Object.assign(agent, { [inspect.custom]: () => 'agent' });
-}
-
+/** docker-modem makes the requests; they are sent here. */
 function modemOf(options: object): Modem {
-  return new Docker(options).modem;
+  const modem = new Docker(options).modem as unknown as Modem;
+  const protocol = modem.protocol === 'https' ? 'https' : 'http';
+  modem.buildRequest = (request, { isStream }, body, callback) => {
+    sendToEngine({ protocol, options: request, body, isStream }).then((answer) => callback(null, answer), (error: unknown) => callback(error, null));
+  };
+  return modem;
 }
 
 async function readTls(path: string): Promise<string> {
@@ -169,7 +182,6 @@ function dial(modem: Modem, call: EngineCall, version: string | undefined, isStr
         ...(call.login === undefined ? {} : { authconfig: call.login }),
         isStream,
         abortSignal,
-        statusCodes: { 200: true, 201: true, 202: true, 204: true },
       },
       (error, answer) => {
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- docker-modem's error, read by its fields

@@ -12,10 +12,11 @@ export interface EngineStats {
 /** What a container uses; undefined for one that does not run, of which the engine tells nothing but zeros. */
 export function readUsage(stats: EngineStats): Usage | undefined {
   const { usage: memoryBytes, limit = 0, stats: memory = {} } = stats.memory_stats ?? {};
-  if (memoryBytes === undefined || stats.read.startsWith('0001-')) return undefined;
+  const atMs = Date.parse(stats.read);
+  if (memoryBytes === undefined || stats.read.startsWith('0001-') || Number.isNaN(atMs)) return undefined;
   const networks = stats.networks && Object.values(stats.networks);
   return {
-    atMs: Date.parse(stats.read),
+    atMs,
     cpuTotalNs: stats.cpu_stats?.cpu_usage?.total_usage ?? 0,
     memoryUsedBytes: Math.max(0, memoryBytes - cacheBytes(memory)),
     memoryLimitBytes: limit,

@@ -8,12 +8,13 @@ import type { Backend, BackendListener, Observed, OutputLines, OutputOptions, Ru
 import type { Usage } from '../instances/usage.ts';
 import { parseReference, printReference, type Reference } from '../targets/reference.ts';
 import type { EngineCall, EngineClient } from './client.ts';
-import { initFailure, logLines } from './container-log.ts';
+import { initFailure, lastLogLines } from './container-log.ts';
 import { containerName, containerSpec } from './container-spec.ts';
 import { readUsage, type EngineStats } from './container-usage.ts';
 import { observe, observeManaged } from './container-view.ts';
 import { DockerImages } from './docker-images.ts';
 import { engineStatus, engineText } from './engine-errors.ts';
+import { Container, ContainerList, Created, Stats } from './engine-shapes.ts';
 import { followEvents } from './engine-events.ts';
 import { Egress, type EgressOptions } from './egress.ts';
 import { Firewall, type FirewallOptions } from './firewall.ts';
@@ -68,7 +69,7 @@ export class DockerBackend implements Backend {
     for (let attempt = 0; ; attempt++) {
       try {
         const name = containerName(spec.reference, randomBytes(3).toString('hex'));
-        const made = await this.#client.call<{ Id: string }>({ method: 'POST', path: '/containers/create', query: { name }, body });
+        const made = await this.#client.call<{ Id: string }>({ method: 'POST', path: '/containers/create', query: { name }, body, shape: Created });
         return made.Id;
       } catch (thrown) {
         // Six digits out of sixteen million: somebody has this name already, the next one is free.
@@ -138,11 +139,22 @@ export class DockerBackend implements Backend {
     const containers = await this.#list({ label: [`${LABELS.owner}=${this.#owner}`] }, true);
     const observed: Observed[] = [];
     for (let at = 0; at < containers.length; at += INSPECTS_AT_ONCE) {
-      const batch = await Promise.all(containers.slice(at, at + INSPECTS_AT_ONCE).map(async (one) => this.#asleep(one) ?? (await this.inspect(one.Id))));
+      const batch = await Promise.all(containers.slice(at, at + INSPECTS_AT_ONCE).map(async (one) => this.#asleep(one) ?? (await this.#inspectListed(one.Id))));
       observed.push(...batch.filter((one) => one !== undefined));
     }
     this.#sleepers = new Map(observed.filter(({ state }) => state === 'exited').map((one) => [one.id, one]));
     return observed;
+  }
+
+  /** One container that the engine cannot show must not hide all the others. */
+  async #inspectListed(id: string): Promise<Observed | undefined> {
+    try {
+      return await this.inspect(id);
+    } catch (thrown) {
+      if (!(thrown instanceof PipesError) || engineStatus(thrown.cause) === undefined) throw thrown;
+      this.#log.warn({ container: id, err: thrown.cause }, 'the engine cannot show this container; it is passed over');
+      return undefined;
+    }
   }
 
   /** Most containers of a large installation sleep, and nothing about a sleeper moves: once looked at is enough. */
@@ -168,7 +180,7 @@ export class DockerBackend implements Backend {
     try {
       const signal = AbortSignal.timeout(LOG_TIMEOUT_MS);
       const stream = await this.#client.stream({ method: 'GET', path: `/containers/${id}/logs`, query: { stdout: true, stderr: true, tail: count }, signal });
-      return logLines(Buffer.concat((await stream.toArray()) as Buffer[]), count);
+      return await lastLogLines(stream, count);
     } catch (thrown) {
       if (engineStatus(thrown) === 404) return [];
       throw this.#client.translate(thrown);
@@ -191,7 +203,7 @@ export class DockerBackend implements Backend {
     try {
       // Engines older than 20.10 do not know one-shot and look twice, which takes them two seconds.
       const query = { stream: false, 'one-shot': true };
-      return readUsage(await this.#client.call<EngineStats>({ method: 'GET', path: `/containers/${id}/stats`, query, timeoutMs: STATS_TIMEOUT_MS, signal }));
+      return readUsage(await this.#client.call<EngineStats>({ method: 'GET', path: `/containers/${id}/stats`, query, timeoutMs: STATS_TIMEOUT_MS, signal, shape: Stats }));
     } catch (thrown) {
       signal.throwIfAborted();
       if (engineStatus(thrown) === 404) return undefined;
@@ -277,7 +289,7 @@ export class DockerBackend implements Backend {
 
   async #inspect(id: string): Promise<ContainerInspectInfo | undefined> {
     try {
-      return await this.#client.call<ContainerInspectInfo>({ method: 'GET', path: `/containers/${id}/json` });
+      return await this.#client.call<ContainerInspectInfo>({ method: 'GET', path: `/containers/${id}/json`, shape: Container });
     } catch (thrown) {
       if (engineStatus(thrown) === 404) return undefined;
       throw this.#client.translate(thrown);
@@ -286,7 +298,7 @@ export class DockerBackend implements Backend {
 
   async #list(filters: object, all: boolean): Promise<ContainerInfo[]> {
     try {
-      return await this.#client.call<ContainerInfo[]>({ method: 'GET', path: '/containers/json', query: { all, filters } });
+      return await this.#client.call<ContainerInfo[]>({ method: 'GET', path: '/containers/json', query: { all, filters }, shape: ContainerList });
     } catch (thrown) {
       throw this.#client.translate(thrown);
     }

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { ContainerInfo, ImageInspectInfo, ImageInfo } from 'dockerode';
+import type { z } from 'zod';
 import { DOCKER_HUB, parseImageRef, printImageRef, printRepository, type ImageRef } from '../images/image-ref.ts';
 import type { ImageLayer, ImageShelf, ShelvedImage } from '../images/image-shelf.ts';
 import type { ImageStore, LocalImage, PullListener } from '../images/image-store.ts';
 import type { RegistryLogin } from '../images/registry-logins.ts';
 import { pullError, engineStatus } from './engine-errors.ts';
+import { ContainerList, History, Image, ImageList } from './engine-shapes.ts';
 import { jsonLines } from './json-lines.ts';
-import { PullProgress, type PullEvent } from './pull-progress.ts';
+import { PullEvent, PullProgress } from './pull-progress.ts';
 import type { EngineClient } from './client.ts';
 
 /** The images of a Docker engine. */
@@ -19,7 +21,7 @@ export class DockerImages implements ImageStore, ImageShelf {
 
   async find(ref: ImageRef): Promise<LocalImage | undefined> {
     try {
-      const found = await this.#client.call<ImageInspectInfo>({ method: 'GET', path: `/images/${printImageRef(ref)}/json` });
+      const found = await this.#client.call<ImageInspectInfo>({ method: 'GET', path: `/images/${printImageRef(ref)}/json`, shape: Image });
       return { id: found.Id, digest: digestOf(found, ref), exposedPorts: tcpPorts((found.Config as ImageConfig | null)?.ExposedPorts), sizeBytes: found.Size };
     } catch (thrown) {
       if (engineStatus(thrown) === 404) return undefined;
@@ -29,7 +31,7 @@ export class DockerImages implements ImageStore, ImageShelf {
 
   async localTags(ref: Pick<ImageRef, 'registry' | 'repository'>): Promise<string[]> {
     try {
-      const images = await this.#client.call<ImageInfo[]>({ method: 'GET', path: '/images/json', query: { filters: { reference: [familiarName(ref)] } } });
+      const images = await this.#client.call<ImageInfo[]>({ method: 'GET', path: '/images/json', query: { filters: { reference: [familiarName(ref)] } }, shape: ImageList });
       const names = images.flatMap((image) => image.RepoTags ?? []).map(parseImageRef);
       return names.filter((name) => name?.registry === ref.registry && name.repository === ref.repository).map((name) => name!.tag);
     } catch (thrown) {
@@ -45,7 +47,7 @@ export class DockerImages implements ImageStore, ImageShelf {
       const stream = await this.#client.stream({ method: 'POST', path: '/images/create', query, login: login && loginHeader(login), timeoutMs: Infinity, signal });
       const progress = new PullProgress();
       for await (const document of jsonLines(stream)) {
-        const event = document as PullEvent;
+        const event = PullEvent.parse(document);
         const message = event.errorDetail?.message ?? event.error;
         // The status was 200 long before the pull failed; this is the only sign of it.
         if (message !== undefined) throw new Error(message);
@@ -58,13 +60,13 @@ export class DockerImages implements ImageStore, ImageShelf {
   }
 
   async list(): Promise<ShelvedImage[]> {
-    const images = await this.#get<ImageInfo[]>('/images/json');
+    const images = await this.#get<ImageInfo[]>('/images/json', ImageList);
     return images.map(({ Id, RepoTags }) => ({ id: Id, names: (RepoTags ?? []).map(parseImageRef).filter((name) => name !== undefined).map(printImageRef) }));
   }
 
   async layers(id: string): Promise<readonly ImageLayer[]> {
     try {
-      const steps = await this.#client.call<HistoryStep[]>({ method: 'GET', path: `/images/${id}/history` });
+      const steps = await this.#client.call<HistoryStep[]>({ method: 'GET', path: `/images/${id}/history`, shape: History });
       return layersOf(steps);
     } catch (thrown) {
       if (engineStatus(thrown) === 404) return [];
@@ -73,7 +75,7 @@ export class DockerImages implements ImageStore, ImageShelf {
   }
 
   async idsOfContainers(): Promise<ReadonlySet<string>> {
-    const containers = await this.#get<ContainerInfo[]>('/containers/json', { all: true });
+    const containers = await this.#get<ContainerInfo[]>('/containers/json', ContainerList, { all: true });
     return new Set(containers.map(({ ImageID }) => ImageID));
   }
 
@@ -88,9 +90,9 @@ export class DockerImages implements ImageStore, ImageShelf {
     }
   }
 
-  async #get<T>(path: string, query: Readonly<Record<string, unknown>> = {}): Promise<T> {
+  async #get<T>(path: string, shape: z.ZodType, query: Readonly<Record<string, unknown>> = {}): Promise<T> {
     try {
-      return await this.#client.call<T>({ method: 'GET', path, query });
+      return await this.#client.call<T>({ method: 'GET', path, query, shape });
     } catch (thrown) {
       throw this.#client.translate(thrown);
     }
@@ -127,8 +129,9 @@ interface ImageConfig {
 
 /** TCP ports out of the engine's `80/tcp` keys, ascending. */
 export function tcpPorts(exposed: Readonly<Record<string, unknown>> | null | undefined): number[] {
-  const ports = Object.keys(exposed ?? {}).map((key) => /^(\d+)(?:\/tcp)?$/.exec(key)?.[1]);
-  return ports.filter((port) => port !== undefined).map(Number).sort((a, b) => a - b);
+  const ports = Object.keys(exposed ?? {}).map((key) => Number(/^(\d{1,5})(?:\/tcp)?$/.exec(key)?.[1]));
+  // Whoever made the image wrote them, and engines do not look.
+  return ports.filter((port) => port >= 1 && port <= 65535).sort((a, b) => a - b);
 }
 
 /** One image may carry digests of several registries; only that of this repository can be compared with its registry. */

@@ -25,7 +25,8 @@ export function engineText(thrown: unknown): string {
 export function isUnreachable(thrown: unknown): boolean {
   const failure = thrown as Partial<EngineFailure> | null | undefined;
   if (failure?.statusCode !== undefined) return false;
-  return SOCKET_CODES.has(failure?.code ?? '') || SOCKET_TEXTS.test(failure?.message ?? '');
+  const code = failure?.code ?? '';
+  return SOCKET_CODES.has(code) || NO_HTTP.test(code) || SOCKET_TEXTS.test(failure?.message ?? '');
 }
 
 function isOutOfDescriptors(thrown: unknown): boolean {
@@ -37,11 +38,12 @@ function isOutOfDescriptors(thrown: unknown): boolean {
 export function engineError(thrown: unknown, engine: string): PipesError {
   if (thrown instanceof PipesError) return thrown;
   if (isUnreachable(thrown)) return new PipesError('engine_unavailable', `The container engine at ${engine} cannot be reached${isOutOfDescriptors(thrown) ? ', for too many connections are open (ulimit -n)' : ''}.`, { cause: thrown });
+  const known = knownWords(thrown, engine);
+  if (known) return known;
   const text = engineText(thrown);
-  const row = ROWS.find(({ pattern }) => pattern.test(text));
-  if (row) return new PipesError(row.code, row.message, { cause: thrown, privateDetail: [text] });
-  // What stands before an engine says so when nothing answers behind it.
-  if (GATEWAY.has(engineStatus(thrown) ?? 0)) return new PipesError('engine_unavailable', `The container engine at ${engine} does not answer.`, { cause: thrown, privateDetail: [text] });
+  // A bad request is a mistake of ours; whatever else an engine says, it is not in order.
+  const status = engineStatus(thrown);
+  if (status !== undefined && status !== 400) return new PipesError('engine_unavailable', 'The container engine did not do what pipes asked of it.', { cause: thrown, privateDetail: [text] });
   return new PipesError('internal', 'The container engine refused what pipes asked of it; the log says what.', { cause: thrown, privateDetail: [text] });
 }
 
@@ -53,12 +55,21 @@ export function pullError(thrown: unknown, engine: string, image: string): Pipes
   const row = PULL_ROWS.find(({ pattern }) => pattern.test(text));
   if (row) return new PipesError(row.code, `${row.message} (${image}).`, { cause: thrown, privateDetail: [text] });
   if (engineStatus(thrown) === 404) return new PipesError('image_not_found', `There is no such image (${image}).`, { cause: thrown, privateDetail: [text] });
-  const known = engineError(thrown, engine);
-  if (known.code !== 'internal') return known;
-  return new PipesError('registry_unavailable', `The image could not be pulled (${image}).`, { cause: thrown, privateDetail: [text] });
+  return knownWords(thrown, engine) ?? new PipesError('registry_unavailable', `The image could not be pulled (${image}).`, { cause: thrown, privateDetail: [text] });
 }
 
-const SOCKET_CODES = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ENOTSOCK', 'ENOTDIR', 'EMFILE', 'ENFILE', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO', 'HPE_INVALID_CONSTANT']);
+function knownWords(thrown: unknown, engine: string): PipesError | undefined {
+  const text = engineText(thrown);
+  const row = ROWS.find(({ pattern }) => pattern.test(text));
+  if (row) return new PipesError(row.code, row.message, { cause: thrown, privateDetail: [text] });
+  if (!GATEWAY.has(engineStatus(thrown) ?? 0)) return undefined;
+  return new PipesError('engine_unavailable', `The container engine at ${engine} does not answer.`, { cause: thrown, privateDetail: [text] });
+}
+
+const SOCKET_CODES = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ENOTSOCK', 'ENOTDIR', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO', 'ECONNABORTED', 'ENOTCONN', 'EHOSTDOWN', 'ENETDOWN', 'EMFILE', 'ENFILE', 'ENAMETOOLONG', 'ELOOP']);
+/** Something answers there, and it does not speak HTTP: codes of Node's parser. */
+const NO_HTTP = /^HPE_/;
+/** What stands before an engine says so when nothing answers behind it. */
 const GATEWAY: ReadonlySet<number> = new Set([502, 503, 504]);
 const SOCKET_TEXTS = /socket hang up|^aborted$|The operation was aborted|premature close/i;
 

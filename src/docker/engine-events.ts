@@ -1,19 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 import type { Log } from '../core/log.ts';
 import type { BackendListener } from '../instances/backend.ts';
 import type { EngineClient } from './client.ts';
 import { jsonLines } from './json-lines.ts';
 
-/** One document of the engine's event stream (Docker Engine API, `GET /events`). */
-interface EngineEvent {
-  readonly Type?: string;
-  readonly Action?: string;
-  readonly Actor?: { readonly ID?: string };
-}
+/** As much as is read of a document of the engine's event stream (Docker Engine API, `GET /events`). */
+const EngineEvent = z.object({ Action: z.string(), Actor: z.object({ ID: z.string() }) });
 
 type Change = Parameters<BackendListener['changed']>[1];
 
-const CHANGES: Readonly<Record<string, Change | undefined>> = { start: 'started', die: 'died', pause: 'paused', unpause: 'unpaused', destroy: 'removed' };
+const CHANGES: ReadonlyMap<string, Change> = new Map([['start', 'started'], ['die', 'died'], ['pause', 'paused'], ['unpause', 'unpaused'], ['destroy', 'removed']]);
 
 /** Told before a `die` that somebody asked for. */
 const KILL = 'kill';
@@ -67,7 +64,7 @@ async function follow(client: EngineClient, listener: BackendListener, log: Log,
 
 /** Resolves when the stream ends; rejects when it breaks. */
 async function listen(client: EngineClient, listener: BackendListener, signal: AbortSignal, onConnected: () => void): Promise<void> {
-  const filters = { type: ['container'], event: [...Object.keys(CHANGES), KILL] };
+  const filters = { type: ['container'], event: [...CHANGES.keys(), KILL] };
   const stream = await client.stream({ method: 'GET', path: '/events', query: { filters }, timeoutMs: CONNECT_TIMEOUT_MS, signal });
   // Over TCP a peer that vanished would never be noticed otherwise.
   stream.socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -75,10 +72,11 @@ async function listen(client: EngineClient, listener: BackendListener, signal: A
   listener.restored();
   const killed = new Set<string>();
   for await (const document of jsonLines(stream)) {
-    const { Action: action = '', Actor: { ID: id } = {} } = document as EngineEvent;
-    if (id === undefined) continue;
+    const event = EngineEvent.safeParse(document);
+    if (!event.success) continue;
+    const { Action: action, Actor: { ID: id } } = event.data;
     if (action === KILL) killed.add(id);
-    const change = CHANGES[action];
+    const change = CHANGES.get(action);
     if (change === undefined) continue;
     // A signal need not kill, so it is forgotten at the next start.
     const wasKilled = change !== 'paused' && change !== 'unpaused' && killed.delete(id);

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { ContainerInfo, ContainerInspectInfo } from 'dockerode';
 import { parseImageRef, printImageRef, type ImageRef } from '../images/image-ref.ts';
 import type { ImageStore } from '../images/image-store.ts';
@@ -27,7 +28,7 @@ export async function foreignCandidates(running: readonly ContainerInfo[], ref: 
 export async function foreignUpstream(info: ContainerInspectInfo, configured: number | undefined, self: OwnContainer | undefined): Promise<Upstream | undefined> {
   const port = servingPort(configured, tcpPorts(info.Config.ExposedPorts));
   if (info.HostConfig.NetworkMode === 'host') return self ? undefined : { host: '127.0.0.1', port };
-  const networks = Object.values(info.NetworkSettings.Networks).filter((network) => network.IPAddress !== '');
+  const networks = Object.values(info.NetworkSettings.Networks).filter((network) => isIP(network.IPAddress) !== 0);
   for (const network of networks) {
     const isReachable = self ? self.networks.has(network.NetworkID) : await isOwnAddress(network.Gateway);
     if (isReachable) return { host: network.IPAddress, port };

@@ -1,27 +1,57 @@
 import { StringDecoder } from 'node:string_decoder';
+import { PipesError } from '../core/errors.ts';
+
+/** One document of a stream; what engines write is always an object. */
+export type StreamDocument = Readonly<Record<string, unknown>>;
 
 /**
  * The documents of an engine's stream (pull, build, events), as they come. Chunks are cut anywhere, in the middle of a
- * document or of a character; what has no end yet when the stream ends is dropped.
+ * document or of a character; what has no end yet when the stream ends is dropped, and so is JSON that is no object.
  * @param limitBytes longest document that is believed
+ * @throws PipesError `engine_unavailable` for what is no JSON, or is too long; what came before it was given
  */
-export async function* jsonLines(stream: AsyncIterable<Uint8Array | string>, limitBytes = 4 * 1024 * 1024): AsyncGenerator {
+export async function* jsonLines(stream: AsyncIterable<Uint8Array | string>, limitBytes = 4 * 1024 * 1024): AsyncGenerator<StreamDocument> {
   const decoder = new StringDecoder('utf8');
-  let rest = '';
+  /** Pieces of the line that has no end yet; joined once, since it may come byte by byte. */
+  let pieces: string[] = [];
+  let length = 0;
   for await (const chunk of stream) {
-    const lines = (rest + (typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk)))).split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > limitBytes) throw new Error(`a line of the engine's stream is longer than ${limitBytes} bytes`);
-    for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as unknown;
+    const lines = (typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk))).split('\n');
+    for (const [at, line] of lines.entries()) {
+      pieces.push(line);
+      length += line.length;
+      if (length > limitBytes) throw unreadable(`is longer than ${limitBytes} bytes`);
+      if (at === lines.length - 1) break;
+      const document = read(pieces.join(''));
+      pieces = [];
+      length = 0;
+      if (document) yield document;
+    }
   }
-  if (rest.trim() !== '') yield* complete(rest);
+  const document = readOrDrop(pieces.join(''));
+  if (document) yield document;
 }
 
-/** The last document may lack its line end. */
-function* complete(text: string): Generator {
+function read(line: string): StreamDocument | undefined {
+  if (line.trim() === '') return undefined;
+  let document: unknown;
   try {
-    yield JSON.parse(text) as unknown;
-  } catch {
-    // It was cut off: whoever reads finds out from what is missing.
+    document = JSON.parse(line);
+  } catch (error) {
+    throw unreadable('is no JSON', error);
   }
+  return typeof document === 'object' && document !== null && !Array.isArray(document) ? (document as StreamDocument) : undefined;
+}
+
+/** The last document may lack its line end. Where it was cut off, whoever reads finds out from what is missing. */
+function readOrDrop(rest: string): StreamDocument | undefined {
+  try {
+    return read(rest);
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(what: string, cause?: unknown): PipesError {
+  return new PipesError('engine_unavailable', `A line of the engine's stream ${what}.`, { cause });
 }

@@ -4,6 +4,7 @@ import type { Log } from '../core/log.ts';
 import { SingleFlight } from '../core/single-flight.ts';
 import type { EngineClient } from './client.ts';
 import { engineStatus, engineText } from './engine-errors.ts';
+import { Created, NetworkList } from './engine-shapes.ts';
 import { LABELS } from './labels.ts';
 import { findOwnContainer, type OwnContainer } from './own-container.ts';
 import { chooseReach, isOwnAddress, type Reach } from './reach.ts';
@@ -176,7 +177,7 @@ export class Networks {
   async #create(name: string, body: object): Promise<string | undefined> {
     try {
       const labels = { [LABELS.managed]: 'true' };
-      const made = await this.#client.call<{ Id: string }>({ method: 'POST', path: '/networks/create', body: { Name: name, Driver: 'bridge', CheckDuplicate: true, EnableIPv6: false, Labels: labels, ...body } });
+      const made = await this.#client.call<{ Id: string }>({ method: 'POST', path: '/networks/create', body: { Name: name, Driver: 'bridge', CheckDuplicate: true, EnableIPv6: false, Labels: labels, ...body }, shape: Created });
       return made.Id;
     } catch (thrown) {
       if (engineStatus(thrown) === 409) return undefined;
@@ -205,7 +206,7 @@ export class Networks {
 
   async #list(filters: object): Promise<NetworkInspectInfo[]> {
     try {
-      return await this.#client.call<NetworkInspectInfo[]>({ method: 'GET', path: '/networks', query: { filters } });
+      return await this.#client.call<NetworkInspectInfo[]>({ method: 'GET', path: '/networks', query: { filters }, shape: NetworkList });
     } catch (thrown) {
       throw this.#client.translate(thrown);
     }

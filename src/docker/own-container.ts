@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { ContainerInspectInfo } from 'dockerode';
 import type { EngineClient } from './client.ts';
 import { engineStatus } from './engine-errors.ts';
+import { Container } from './engine-shapes.ts';
 
 /** The container of this engine that pipes itself runs in. */
 export interface OwnContainer {
@@ -58,7 +59,7 @@ function isSelf(found: ContainerInspectInfo, candidate: string, facts: SelfFacts
 
 async function inspect(client: EngineClient, id: string): Promise<ContainerInspectInfo | undefined> {
   try {
-    return await client.call<ContainerInspectInfo>({ method: 'GET', path: `/containers/${id}/json` });
+    return await client.call<ContainerInspectInfo>({ method: 'GET', path: `/containers/${id}/json`, shape: Container });
   } catch (thrown) {
     if (engineStatus(thrown) === 404) return undefined;
     throw client.translate(thrown);

@@ -29,7 +29,10 @@ describe('engineError', () => {
     [answered(404, 'network 0123 not found'), 'engine_unavailable'],
     [answered(500, 'context canceled'), 'engine_unavailable'],
     [answered(503, '<html>no server is available</html>'), 'engine_unavailable'],
-    [answered(500, 'something nobody has seen before'), 'internal'],
+    [answered(500, 'something nobody has seen before'), 'engine_unavailable'],
+    [answered(418, 'something nobody has seen before'), 'engine_unavailable'],
+    [answered(400, 'something that pipes asked wrongly'), 'internal'],
+    [socket('HPE_INVALID_HEADER_TOKEN'), 'engine_unavailable'],
   ])('translates %s', (thrown, code) => {
     const error = engineError(thrown, 'unix:///x');
     expect(error).toMatchObject({ name: 'PipesError', code });

@@ -22,7 +22,16 @@ describe('jsonLines', () => {
 
   it('drops a document that was cut off, and refuses one that is no JSON or too long', async () => {
     expect(await read('{"a":1}\n{"b":')).toEqual([{ a: 1 }]);
-    await expect(read('{"a":1}\nnonsense\n')).rejects.toThrow(SyntaxError);
+    await expect(read('{"a":1}\nnonsense\n')).rejects.toMatchObject({ code: 'engine_unavailable' });
     await expect(read(`{"a":"${'x'.repeat(60)}`, 'x'.repeat(60))).rejects.toThrow('longer than 100');
+  });
+
+  it('passes over JSON that is no object, and gives what came before a line that is no JSON', async () => {
+    expect(await read('null\n7\n"text"\n[{"a":1}]\n{"b":2}\nnull')).toEqual([{ b: 2 }]);
+    const documents: unknown[] = [];
+    await expect((async () => {
+      for await (const document of jsonLines(chunks('{"a":1}\n{"b":2}\n{"c":\n{"d":4}\n'))) documents.push(document);
+    })()).rejects.toThrow('no JSON');
+    expect(documents).toEqual([{ a: 1 }, { b: 2 }]);
   });
 });
