@@ -1,5 +1,5 @@
 # What there is to do here, each as one command. The work is in scripts/, which say what they need and what is missing.
-.PHONY: help run test build lint bench soak faults clean
+.PHONY: help run test build lint bench soak faults fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -37,6 +37,11 @@ faults: ## the engine killed at random moments, 100 (FAULT_ROUNDS) times
 	@scripts/packages.sh
 	@npm run --silent build
 	@scripts/faults.sh
+
+fuzz: ## bad input of every kind for ten minutes (FUZZ_SECONDS, or RUNS); FUZZ_SEED repeats a round
+	@scripts/packages.sh
+	@npm run --silent build
+	@scripts/fuzz.sh
 
 clean: ## remove what was built and installed here (configs/ stays)
 	rm -rf dist coverage test-output node_modules

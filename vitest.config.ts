@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Four projects, cheapest first. `unit` and `contract` need nothing; `integration` and `e2e` get the lab (a real engine and real
+ * Five projects, cheapest first. `unit`, `contract` and `fuzz` need no engine (`fuzz` needs the built program); `integration` and `e2e` get the lab (a real engine and real
  * registries, see test/lab/) from their global setup. The files of `e2e` run one after another: they count, measure and kill.
  */
 export default defineConfig({
@@ -13,6 +13,7 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000, sequence: { groupOrder: 0 } } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 30_000, sequence: { groupOrder: 1 } } },
+      { test: { name: 'fuzz', include: ['test/fuzz/**/*.test.ts'], testTimeout: 60_000 * Math.max(1, Number(process.env['FUZZ_FACTOR'] ?? 1)), hookTimeout: 60_000, sequence: { groupOrder: 2 } } },
       {
         test: {
           name: 'integration',
@@ -20,7 +21,7 @@ export default defineConfig({
           globalSetup: ['test/lab/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -31,7 +32,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 180_000,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -85,9 +85,17 @@ function keepGoing(log: Log): void {
 /** Everything that stops the start is one line that says what to do. */
 function complain(thrown: unknown): number {
   const isExpected = thrown instanceof SettingsError || thrown instanceof PipesError;
-  process.stderr.write(`pipes: ${isExpected ? thrown.message : systemMessage(thrown)}\n`);
+  process.stderr.write(`pipes: ${isExpected ? oneLine(thrown.message) : systemMessage(thrown)}\n`);
   return 1;
 }
+
+/** A message may quote a file or a setting, and what stands there is not for the terminal to obey. */
+function oneLine(message: string): string {
+  const line = message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+  return line.length > LONGEST_MESSAGE ? `${line.slice(0, LONGEST_MESSAGE)} …` : line;
+}
+
+const LONGEST_MESSAGE = 2_000;
 
 function systemMessage(thrown: unknown): string {
   const error = thrown as NodeJS.ErrnoException & { port?: number; address?: string };

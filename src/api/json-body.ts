@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { PipesError } from '../core/errors.ts';
+import { withoutPrototype } from '../core/json-keys.ts';
 import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { ApiContext } from './api-context.ts';
 import { faultsOf, type Fault } from './contract/faults.ts';
@@ -32,9 +33,10 @@ const FAULTS_IN_DETAIL = 5;
 export function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) throw invalid([{ path: '', message: 'is empty where a JSON object is needed' }]);
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), withoutPrototype);
   } catch (error) {
-    const why = error instanceof SyntaxError ? error.message : 'it is not UTF-8';
+    if (error instanceof PipesError) throw invalid([{ path: '', message: 'holds the key "__proto__", which is not a key that pipes knows' }]);
+    const why = error instanceof SyntaxError ? error.message : error instanceof RangeError ? 'it is nested too deep' : 'it is not UTF-8';
     throw invalid([{ path: '', message: `is not JSON: ${why}` }]);
   }
 }

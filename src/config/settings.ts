@@ -44,8 +44,9 @@ const address: Kind<string> = { allowed: 'an IP address', parse: (text) => (isIP
 const addressOrSubnet: Kind<string> = {
   allowed: 'an IP address or subnet',
   parse: (text) => {
-    const [ip = '', bits] = text.split('/');
-    const version = isIP(ip);
+    const [ip = '', bits, ...rest] = text.split('/');
+    // An interface of this machine (fe80::1%eth0) is no part of a subnet.
+    const version = ip.includes('%') || rest.length > 0 ? 0 : isIP(ip);
     if (version === 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)))) return undefined;
     return text;
   },
@@ -55,15 +56,18 @@ const addressOrSubnet: Kind<string> = {
 const subnetPool: Kind<string> = {
   allowed: 'an IPv4 subnet such as 10.213.0.0/16, from /8 to /26',
   parse: (text) => {
-    const [ip = '', bits = ''] = text.split('/');
-    return isIPv4(ip) && /^\d{1,2}$/.test(bits) && Number(bits) >= 8 && Number(bits) <= 26 ? text : undefined;
+    const [ip = '', bits = '', ...rest] = text.split('/');
+    return rest.length === 0 && isIPv4(ip) && /^\d{1,2}$/.test(bits) && Number(bits) >= 8 && Number(bits) <= 26 ? text : undefined;
   },
 };
 
 const engineAddress: Kind<string> = {
   allowed: 'unix:///path/to/socket, a path, or tcp://host:port',
-  parse: (text) => (/^(?:unix:\/\/\/.+|\/.+|(?:tcp|http|https):\/\/[^/]+(?::\d{1,5})?\/?)$/.test(text) ? text : undefined),
+  parse: (text) => (/^(?:unix:\/\/\/[^\0-\x1f]+|\/[^\0-\x1f]+|(?:tcp|https?):\/\/(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?\/?)$/.test(text) ? text : undefined),
 };
+
+/** Engines take names of 255 characters, and two labels of a host are to fit behind this. */
+const LONGEST_REGISTRY_BASE = 120;
 
 /**
  * The grammar of images/image-ref, likewise. Docker takes a first part without a dot or a port for a user of Docker Hub, and would
@@ -71,8 +75,11 @@ const engineAddress: Kind<string> = {
  */
 const registryBase: Kind<string> = {
   allowed: 'host[:port][/prefix], the host with a dot, a port, or localhost',
-  parse: (text) =>
-    /^(?!(?:https?:\/\/)?(?!localhost(?:\/|$))[A-Za-z0-9-]+(?:\/|$))(?:https?:\/\/)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\/?$/.test(text) ? text : undefined,
+  parse: (text) => {
+    const match = /^(?:https?:\/\/)?((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(:\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\/?$/.exec(text);
+    if (!match || text.length > LONGEST_REGISTRY_BASE || !URL.canParse(`https://${match[1]!}${match[2] ?? ''}/`)) return undefined;
+    return match[2] !== undefined || match[1]!.includes('.') || match[1] === 'localhost' ? text : undefined;
+  },
 };
 
 /** The grammar of proxy/quiet. A piece of one or two characters is in nearly every User-Agent. */

@@ -1,5 +1,5 @@
 import { PipesError } from '../core/errors.ts';
-import { printImageRef, printRepository, type ImageRef } from './image-ref.ts';
+import { printImageRef, printRepository, TAG, type ImageRef } from './image-ref.ts';
 import { isLoopbackHost, registryUrl } from './registry-address.ts';
 import { parseChallenge, type RegistryChallenge } from './registry-challenge.ts';
 import type { RegistryLogin } from './registry-logins.ts';
@@ -47,7 +47,9 @@ export class RegistryClient implements RegistryLookup {
         const answer = await session.get(page, 'GET', {});
         expectFound(answer, printRepository(ref), login);
         const body = (await readJson(answer)) as { tags?: unknown } | null;
-        for (const tag of Array.isArray(body?.tags) ? body.tags : []) if (typeof tag === 'string') tags.add(tag);
+        // What no image can be called by is no tag.
+        for (const tag of Array.isArray(body?.tags) ? body.tags : []) if (typeof tag === 'string' && TAG.test(tag)) tags.add(tag);
+        if (tags.size > MOST_TAGS) throw new PipesError('registry_unavailable', `The registry tells more than ${MOST_TAGS} tags of ${printRepository(ref)}.`);
         page = nextPage(answer, page);
       }
       return [...tags];
@@ -61,7 +63,7 @@ export class RegistryClient implements RegistryLookup {
       const answer = await session.get(url, 'HEAD', { Accept: MANIFEST_TYPES });
       expectFound(answer, printImageRef(ref), login);
       const digest = answer.headers.get('docker-content-digest');
-      if (digest === null) throw new PipesError('registry_unavailable', `The registry ${ref.registry} tells no digest of ${printImageRef(ref)}.`);
+      if (digest === null || !ANY_DIGEST.test(digest)) throw new PipesError('registry_unavailable', `The registry ${ref.registry} tells no digest of ${printImageRef(ref)}.`);
       return digest;
     });
   }
@@ -69,14 +71,18 @@ export class RegistryClient implements RegistryLookup {
   /** One deadline for everything, and one kind of error for whatever the network does. */
   async #ask<T>(registry: string, signal: AbortSignal, question: (deadline: AbortSignal) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]);
+    const over = new AbortController();
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs), over.signal]);
     try {
-      return await question(deadline);
+      return await Promise.race([question(deadline), aborted(deadline)]);
     } catch (error) {
       if (error instanceof PipesError) throw error;
       signal.throwIfAborted();
-      const why = deadline.aborted ? `did not answer within ${this.#timeoutMs / 1000} s` : 'cannot be reached';
+      const why = deadline.aborted ? `did not answer within ${this.#timeoutMs / 1000} s` : error instanceof SyntaxError ? 'answers what is no JSON' : 'cannot be reached';
       throw new PipesError('registry_unavailable', `The registry ${registry} ${why}.`, { cause: error });
+    } finally {
+      // Answers that were not read to their end, such as one of a status that says all, give their connections back.
+      over.abort();
     }
   }
 }
@@ -85,7 +91,11 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const TAGS_PER_PAGE = 1000;
 /** A registry that pages for ever must not hold us; 200,000 tags are more than any repository has. */
 const MOST_PAGES = 200;
+const MOST_TAGS = 200_000;
 const LARGEST_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/** OCI image specification 1.1, "Digests". */
+const ANY_DIGEST = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]{1,256}$/;
 
 const MANIFEST_TYPES = [
   'application/vnd.oci.image.index.v1+json',
@@ -194,6 +204,14 @@ async function readJson(answer: Response): Promise<unknown> {
     chunks.push(chunk as Uint8Array);
   }
   return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+}
+
+/** Never resolves. Node's fetch does not end at its signal while it waits for a compressed body that is none. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the signal's own reason
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 function parseUrl(text: string, base?: string): URL | undefined {

@@ -9,9 +9,23 @@ export function compilePattern(text: string): RepositoryMatcher | undefined {
   const [user = '', repo = '*', ...rest] = text.trim().split('/');
   const part = /^[a-z0-9._*-]+$/;
   if (rest.length > 0 || !part.test(user) || !part.test(repo)) return undefined;
-  const source = [user, repo].map((glob) => glob.replace(/[.]/g, '\\.').replace(/\*+/g, '[^/]*')).join('/');
-  const expression = new RegExp(`^${source}$`);
-  return (repository) => expression.test(repository);
+  return (repository) => {
+    const slash = repository.indexOf('/');
+    return slash >= 0 && matchesGlob(user, repository.slice(0, slash)) && matchesGlob(repo, repository.slice(slash + 1));
+  };
+}
+
+/** Goes back to the last star alone, so that no pattern takes more than its length times the text's; an expression with many stars could take for ever. */
+function matchesGlob(glob: string, text: string): boolean {
+  let [at, from, star, taken] = [0, 0, -1, 0];
+  while (from < text.length) {
+    if (glob[at] === '*') [star, taken, at] = [at, from, at + 1];
+    else if (glob[at] === text[from] && text[from] !== '/') [at, from] = [at + 1, from + 1];
+    else if (star >= 0 && text[from] !== '/') [at, taken, from] = [star + 1, taken + 1, taken + 1];
+    else return false;
+  }
+  while (glob[at] === '*') at += 1;
+  return at === glob.length;
 }
 
 /** Comma-separated patterns; empty entries are passed over. Undefined when one of them is no pattern. */

@@ -3,6 +3,7 @@ import { copyFile, link, open, readFile, readdir, rename, unlink } from 'node:fs
 import { basename, dirname, join } from 'node:path';
 import type { Adapter } from 'lowdb';
 import { PipesError } from '../core/errors.ts';
+import { withoutPrototype } from '../core/json-keys.ts';
 
 /**
  * A JSON file that is always whole: whatever moment the process or the machine dies at, the file holds either the document
@@ -21,7 +22,7 @@ export class DurableFile implements Adapter<unknown> {
   }
 
   /**
-   * The document, or null when there is no file.
+   * The document; undefined when there is no file, since null is a document too.
    * @throws PipesError `internal` with one line that says what is wrong; the file is left as it is
    */
   async read(): Promise<unknown> {
@@ -29,10 +30,14 @@ export class DurableFile implements Adapter<unknown> {
       if (codeOf(error) === 'ENOENT') return undefined;
       throw this.unreadable(`it cannot be opened (${codeOf(error)})`, error);
     });
-    if (bytes === undefined) return await this.#orMissing();
+    if (bytes === undefined) {
+      await this.#assertFirst();
+      return undefined;
+    }
     try {
-      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), withoutPrototype);
     } catch (error) {
+      if (error instanceof PipesError) throw this.unreadable(error.message, error);
       throw this.unreadable(bytes.length === 0 ? 'it is empty' : 'it is not JSON', error);
     }
   }
@@ -80,7 +85,7 @@ export class DurableFile implements Adapter<unknown> {
   }
 
   /** No file is a first start; no file beside its generations is a loss, which a new and empty file would hide. */
-  async #orMissing(): Promise<null> {
+  async #assertFirst(): Promise<void> {
     const names = await readdir(dirname(this.#path)).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return [] as string[];
       throw this.unreadable(`its directory cannot be read (${codeOf(error)})`, error);
@@ -90,7 +95,6 @@ export class DurableFile implements Adapter<unknown> {
         throw this.unreadable(`it is missing while ${basename(this.#path)}.${generation} is there (remove that too to begin anew)`);
       }
     }
-    return null;
   }
 
   async #shiftGenerations(youngest: string): Promise<void> {

@@ -47,7 +47,7 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
     try {
       const low = new Low<State>(this.#checkedFile(), firstState());
       await this.#file.removeLeftovers();
-      const isFirst = (await this.#file.read()) === null;
+      const isFirst = (await this.#file.read()) === undefined;
       if (isFirst) await low.write();
       else await low.read();
       this.#low = low;
@@ -147,7 +147,7 @@ export class PipesFile implements TargetConfigStore, TokenStore, PulledImageStor
     return {
       read: async () => {
         const document = await file.read();
-        return document === null ? null : checkState(document, file);
+        return document === undefined ? null : checkState(document, file);
       },
       write: (state) => file.write(state),
     };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { domainFault } from '../targets/domain-name.ts';
-import { makeReference } from '../targets/reference.ts';
+import { makeReference, parseReference, printReference } from '../targets/reference.ts';
 import { TargetConfig } from '../targets/target-config.ts';
 import { STATE_VERSION } from './migrations.ts';
 
@@ -11,9 +11,9 @@ export const State = z.strictObject({
   /** Marks the containers of this pipes (label `pipes.owner`). */
   owner: z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits'),
   /** By `user/repo:tag`. */
-  containers: z.record(z.string(), TargetConfig),
+  containers: z.record(z.string().refine(isReference, 'must be user/repo:tag'), TargetConfig),
   /** By `user/repo`. */
-  repositories: z.record(z.string(), TargetConfig),
+  repositories: z.record(z.string().refine(isRepository, 'must be user/repo'), TargetConfig),
   tokens: z.array(
     z.strictObject({
       name: z.string().min(1),
@@ -35,6 +35,14 @@ function isRepository(text: string): boolean {
 }
 
 export type State = z.infer<typeof State>;
+
+function isReference(key: string): boolean {
+  try {
+    return printReference(parseReference(key)) === key;
+  } catch {
+    return false;
+  }
+}
 
 /** What a first start begins with. */
 export function firstState(): State {

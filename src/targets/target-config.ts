@@ -12,7 +12,7 @@ import { CAPABILITIES, type Capability } from './capabilities.ts';
 const size = z.string().refine((text) => parseSize(text) !== undefined, 'must be a size such as 512m or 1g').describe('A size such as 512m or 1g');
 const duration = z.string().refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 500ms, 30s, 15m, 2h, 7d or off').describe('A duration such as 500ms, 30s, 15m, 2h, 7d, or off');
 const boundedDuration = z.string().refine((text) => Number.isFinite(parseDuration(text)), 'must be a duration such as 500ms, 30s or 15m').describe('A duration such as 500ms, 30s or 15m');
-const words = z.array(z.string().min(1).max(8192)).max(256);
+const words = z.array(z.string().min(1).max(8192).refine((word) => !word.includes('\0'), 'must not hold a NUL')).max(256);
 const absolutePath = z.string().startsWith('/', 'must be an absolute path').max(4096).refine((path) => !path.includes('\0'), 'must not hold a NUL');
 
 export const VOLUME = /^(?:(?<name>[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99})|external:(?<external>[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254})|(?<host>\/[^:\0]*)):(?<path>\/[^:\0]*)(?::(?<mode>ro|rw))?$/;

@@ -421,3 +421,11 @@ function gate(): { promise: Promise<void>; resolve: () => void; reject: (error: 
   });
   return { promise, resolve, reject };
 }
+
+describe('a body with the one key that objects cannot hold', () => {
+  it.each(['{"__proto__":{"port":1}}', '{"env":{"__proto__":"x"}}', '{"labels":{"a":{"__proto__":1}}}'])('is refused, not taken without it: %s', async (body) => {
+    const answer = await api.ask('/__proxyapi/container/config', { method: 'PUT', on: WEB, token: admin, body });
+    expect(answer).toMatchObject({ status: 400, json: { code: 'invalid_request' } });
+    expect(api.store.containers.has(WEB)).toBe(false);
+  });
+});

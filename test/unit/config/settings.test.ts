@@ -103,3 +103,18 @@ describe('trustedProxies', () => {
     for (const address of ['11.0.0.1', '192.0.2.8', 'fe80::1', '::ffff:11.0.0.1', 'unknown', '']) expect(isTrusted(address), address).toBe(false);
   });
 });
+
+describe('what only looks like a value', () => {
+  it.each(['registry', 'my-registry/team', 'https://registry', 'registry.example.com:99999', 'a..b:5000', 'a.-b/x', `${'a'.repeat(130)}.test`])('REGISTRY refuses %s, which Docker would read otherwise or not at all', (text) => {
+    expect(SETTINGS.REGISTRY.kind.parse(text)).toBeUndefined();
+  });
+  it.each(['fe80::1%eth0', 'fe80::1%eth0/64', '1.2.3.4/24/7', '1.2.3.4/'])('TRUST_PROXY refuses %s', (text) => {
+    expect(SETTINGS.TRUST_PROXY.kind.parse(text)).toBeUndefined();
+  });
+  it('NETWORK_POOL refuses a subnet with more behind it', () => {
+    expect(SETTINGS.NETWORK_POOL.kind.parse('10.0.0.0/16/7')).toBeUndefined();
+  });
+  it.each(['unix:///a\0b', 'tcp://a b:1', 'tcp://user@host:1'])('DOCKER_HOST refuses %j', (text) => {
+    expect(SETTINGS.DOCKER_HOST.kind.parse(text)).toBeUndefined();
+  });
+});

@@ -68,3 +68,23 @@ it('finds a published port only on the addresses asked for', () => {
   expect(publishedPort(info({ ports }), 80, ['127.0.0.1'])).toBeUndefined();
   expect(publishedPort(info({ ports }), 81, ['0.0.0.0'])).toBeUndefined();
 });
+
+describe('what no engine says', () => {
+  it.each(['constructor', '__proto__', 'toString', ''])('is no state: %j', (status) => {
+    expect(observeManaged(info({ status }), false)).toBeUndefined();
+  });
+
+  it('is no time', () => {
+    const odd = info({ status: 'exited' });
+    Object.assign(odd.State, { StartedAt: 'soon', FinishedAt: '' });
+    expect(observeManaged(odd, false)).toMatchObject({ startedAt: undefined, finishedAt: undefined });
+  });
+
+  it('is no way in', () => {
+    expect(observeManaged(info({ address: 'http://elsewhere' }), false)?.upstream).toBeUndefined();
+    expect(publishedPort(info({ ports: { '8080/tcp': [{ HostIp: '127.0.0.1', HostPort: '99999' }] } }), 8080, ['127.0.0.1'])).toBeUndefined();
+    const odd = info();
+    odd.Config.Labels['pipes.port'] = 'many';
+    expect(observeManaged(odd, false)?.upstream).toBeUndefined();
+  });
+});

@@ -145,6 +145,27 @@ describe('RegistryClient', () => {
     leaving.abort(new Error('gone'));
     await expect(asking).rejects.toThrow('gone');
   });
+
+  it('gives up in time on a compressed answer that is none, for which fetch waits for ever', async () => {
+    const { host } = await serve((_request, response) => response.writeHead(294, { 'Content-Encoding': 'gzip' }).end('<'.repeat(3000)));
+    await expect(new RegistryClient({ timeoutMs: 100 }).tags(ref(host), undefined, forever)).rejects.toMatchObject({ code: 'registry_unavailable' });
+  });
+
+  it('takes for tags and digests only what can be one', async () => {
+    const { host } = await serve((_request, response) => json(response, 200, { tags: ['main', '', '../x', 'a b', 'x'.repeat(200), null, '__proto__'] }, { 'Docker-Content-Digest': 'sha256:x y' }));
+    expect(await new RegistryClient().tags(ref(host), undefined, forever)).toEqual(['main', '__proto__']);
+    await expect(new RegistryClient().digest(ref(host), undefined, forever)).rejects.toMatchObject({ code: 'registry_unavailable' });
+  });
+
+  it('does not take in more tags than any repository has', async () => {
+    const page = JSON.stringify({ tags: Array.from({ length: 150_000 }, (_, at) => `t${at}`) });
+    const { host, asked } = await serve((request, response) => {
+      const number = Number(/last=(\d+)/.exec(request.url ?? '')?.[1] ?? 0);
+      response.writeHead(200, { Link: `</v2/alice/web/tags/list?last=${number + 1}>; rel="next"` }).end(page.replaceAll(/"t(?=\d)/g, `"t${number}.`));
+    });
+    await expect(new RegistryClient().tags(ref(host), undefined, forever)).rejects.toMatchObject({ code: 'registry_unavailable' });
+    expect(asked).toHaveLength(2);
+  });
 });
 
 it.each([

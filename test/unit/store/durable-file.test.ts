@@ -13,9 +13,9 @@ async function makeFile(): Promise<{ directory: string; path: string; file: Dura
 const documentAt = async (path: string): Promise<unknown> => JSON.parse(await readFile(path, 'utf8'));
 
 describe('DurableFile', () => {
-  it('is null before the first write, then what was written', async () => {
+  it('is nothing before the first write, then what was written', async () => {
     const { file } = await makeFile();
-    expect(await file.read()).toBeNull();
+    expect(await file.read()).toBeUndefined();
     await file.write({ n: 1, text: 'ü' });
     expect(await file.read()).toEqual({ n: 1, text: 'ü' });
   });

@@ -40,6 +40,23 @@ describe('PipesFile', () => {
     expect((await opened(await temporaryDirectory())).owner).not.toBe(owner);
   });
 
+  it.each(['null', '0', 'false', '""', '{"__proto__":{}}'])('refuses a file that holds %s, and leaves it as it is', async (text) => {
+    const directory = await temporaryDirectory();
+    await writeFile(join(directory, 'pipes.json'), text);
+    await expect(new PipesFile(directory).start()).rejects.toMatchObject({ name: 'PipesError', message: expect.stringContaining('cannot be used') as string });
+    expect(await readFile(join(directory, 'pipes.json'), 'utf8')).toBe(text);
+    expect(await readdir(directory)).toEqual(['pipes.json']);
+  });
+
+  it('refuses configurations of what no host can name', async () => {
+    const directory = await temporaryDirectory();
+    await (await opened(directory)).stop();
+    const path = join(directory, 'pipes.json');
+    const state = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+    await writeFile(path, JSON.stringify({ ...state, containers: { constructor: {} } }));
+    await expect(new PipesFile(directory).start()).rejects.toThrow('constructor');
+  });
+
   it('keeps configurations and tokens over a restart', async () => {
     const directory = await temporaryDirectory();
     const token = { name: 'ci', sha256: 'a'.repeat(64), scopes: ['deploy:alice'], createdAt: '2030-01-01T00:00:00.000Z' };
