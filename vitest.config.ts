@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Five projects, cheapest first. `unit`, `contract` and `fuzz` need no engine (`fuzz` needs the built program); `integration` and `e2e` get the lab (a real engine and real
- * registries, see test/lab/) from their global setup. The files of `e2e` run one after another: they count, measure and kill.
+ * Five projects, cheapest first. `unit` and `contract` need nothing, `fuzz` the built program; `integration` and `e2e` get the lab (a
+ * real engine and real registries, see test/lab/) from their global setup. The files of `e2e` run one after another: they count, measure and kill.
  */
 export default defineConfig({
   test: {

@@ -19,6 +19,7 @@ const good = {
   repositories: { 'alice/web': { memory: '256m' } },
   tokens: [{ name: 'admin', sha256: 'a'.repeat(64), scopes: ['admin'], createdAt: '2026-01-01T00:00:00.000Z', expiresAt: '2030-01-01T00:00:00.000Z' }],
   images: [{ name: 'docker.io/alice/web:main', id: 'sha256:x', pullMs: 12, lastUsedAtMs: 1 }],
+  domains: { 'www.example.com': 'alice/web' },
 };
 const TEXT = `${JSON.stringify(good, null, 2)}\n`;
 
