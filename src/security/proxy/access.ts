@@ -11,7 +11,6 @@ const OTHER_HASH = /^(?:\$[a-z0-9-]{1,12}\$|\{[A-Z0-9-]+\})/i;
 
 const LEAST_PASSWORD = 8;
 
- 
 const UserName = z.string().regex(/^[^:\x00-\x1f\x7f]{1,255}$/, 'must be a name without colon and control characters');
 
 const Password = z
@@ -21,7 +20,6 @@ const Password = z
   .refine((text) => text === KEPT_PASSWORD || text.length >= LEAST_PASSWORD, `must have at least ${LEAST_PASSWORD} characters`)
   .refine((text) => !/[\x00-\x1f\x7f]/.test(text), 'must not hold control characters')
   .describe('A password; it is kept as its scrypt hash, and shown as ***');
- 
 
 /** Fields that say how a message travels, or that pipes vouches for itself. */
 const NOT_COPIED: ReadonlySet<string> = new Set([
