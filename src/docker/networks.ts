@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NetworkInspectInfo } from 'dockerode';
 import { PipesError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -151,15 +152,30 @@ export class Networks {
   async #ofUser(name: string): Promise<NetworkInspectInfo> {
     const pool = parseSubnet(this.#options.networkPool);
     if (!pool) throw new PipesError('internal', `NETWORK_POOL "${this.#options.networkPool}" is no IPv4 network such as 10.213.0.0/16.`);
+    let isFirst = true;
     for (const subnet of freeSubnets(pool, USER_PREFIX, await this.#takenSubnets())) {
       try {
         return await this.#ensure(name, { IPAM: { Driver: 'default', Config: [{ Subnet: printSubnet(subnet) }] } });
       } catch (error) {
         // Another pipes, or a route of the machine, was there first.
         if (!/overlap/i.test(engineText((error as Error).cause))) throw error;
+        const made = isFirst ? await this.#appearing(name) : undefined;
+        if (made) return made;
+        isFirst = false;
       }
     }
     throw new PipesError('engine_unavailable', `NETWORK_POOL ${this.#options.networkPool} has no room for the network "${name}". Remove networks that nobody uses (docker network prune), or give it a larger one.`);
+  }
+
+  /** The very network that somebody else is making: the engine takes its addresses some time before it shows it. */
+  async #appearing(name: string): Promise<NetworkInspectInfo | undefined> {
+    const untilMs = performance.now() + APPEARS_WITHIN_MS;
+    while (performance.now() < untilMs) {
+      const [found] = await this.#named(name);
+      if (found) return found;
+      await delay(APPEARS_WITHIN_MS / 10);
+    }
+    return undefined;
   }
 
   /** Finds the network, or makes it. Of several that were made at the same moment the oldest stays, and all agree which that is. */
@@ -217,6 +233,7 @@ export class Networks {
 export const ISOLATED_NETWORK = 'pipes-apps';
 const NO_TRAFFIC_BETWEEN = 'com.docker.network.bridge.enable_icc';
 const BRIDGE_NAME = 'com.docker.network.bridge.name';
+const APPEARS_WITHIN_MS = 1_000;
 /** 62 addresses: one for the host, one for each pipes, the rest for the user's containers. */
 const USER_PREFIX = 26;
 
