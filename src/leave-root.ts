@@ -70,13 +70,19 @@ function handOver(directory: string): { uid: number; gid: number } {
   const owner = statSync(directory);
   const user = { uid: owner.uid || PIPES_ID, gid: owner.gid || PIPES_ID };
   if (owner.uid === 0) chownSync(directory, user.uid, user.gid);
-  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+  handOverBelow(directory, user);
+  return user;
+}
+
+/** What a link leads to, or another name of the same file, may be anything on the machine: whoever owns the folder could have put it there. */
+function handOverBelow(directory: string, user: { uid: number; gid: number }): void {
+  for (const name of readdirSync(directory)) {
     const path = join(directory, name);
     // One that a pipes which is just ending takes away is none to hand over.
     const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found?.uid === 0) lchownSync(path, user.uid, user.gid);
+    if (found?.uid === 0 && (found.isDirectory() || found.nlink === 1)) lchownSync(path, user.uid, user.gid);
+    if (found?.isDirectory()) handOverBelow(path, user);
   }
-  return user;
 }
 
 /** In a container of Docker 20.03 and later every port is free to all; on a machine's own network those below 1024 are root's. */

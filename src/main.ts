@@ -26,7 +26,9 @@ function readSettings(): LoadedSettings {
 /** Resolves with the exit code once it was told to stop and has. */
 async function serve(): Promise<number> {
   const loaded = readSettings();
-  const { LOG_LEVEL: level, LOG_FORMAT: format = process.stdout.isTTY ? 'pretty' : 'json' } = loaded.values;
+  // Looked at in any case: the first look makes a pipe non-blocking, so that nobody who does not read the log can hold up the end.
+  const { isTTY } = process.stdout;
+  const { LOG_LEVEL: level, LOG_FORMAT: format = isTTY ? 'pretty' : 'json' } = loaded.values;
   const log = await makeLog({ level, format });
   if (IN_IMAGE) leaveRootBehind(loaded, log);
   const pipes = new Pipes(loaded, log);

@@ -89,12 +89,13 @@ export class Pipes {
       const running = this.#build((await openFiles())?.most ?? Infinity);
       this.#running = running;
       await running.logins.start();
-      const newAdminToken = await running.credentials.ensureAdminToken();
       await running.table.open();
       running.refresher.start();
       running.imageDisk.start();
       const port = await running.server.start();
       this.#phase = 'running';
+      // Not before it is sure to be shown: a start that fails, because the port is taken, shows nothing.
+      const newAdminToken = await running.credentials.ensureAdminToken();
       void this.#warnOfOrphans(running.backend);
       return { port, newAdminToken };
     } catch (thrown) {

@@ -15,7 +15,10 @@ export async function readConfig(ctx: ApiContext, parts: TargetParts, caller: Pr
   const config = await readBody(ctx, TargetConfig, parts.bodyTimeoutMs);
   assertMayWrite(parts, caller, present(), config);
   if (config.access === undefined) return config;
-  return { ...config, access: await withKeptPasswords(config.access, () => present()?.access, parts.passwordHasher) };
+  const access = await withKeptPasswords(config.access, () => present()?.access, parts.passwordHasher);
+  // Hashing takes its time, and what stood there before may have been taken back meanwhile.
+  assertMayWrite(parts, caller, present(), config);
+  return { ...config, access };
 }
 
 /** Whether the two differ in who may visit and in nothing else, so that no container has to change. */

@@ -18,6 +18,8 @@ export interface EgressOptions {
 export class Egress {
   readonly #options: EgressOptions;
   #ready: Promise<void> | undefined;
+  #current: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
   #obstacle: string | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -27,7 +29,7 @@ export class Egress {
 
   start(): void {
     this.renew();
-    this.#timer = setInterval(() => this.renew(), LOOK_EVERY_MS).unref();
+    if (this.#options.egress === 'internet') this.#timer = setInterval(() => void this.#look().catch(() => undefined), LOOK_EVERY_MS).unref();
   }
 
   /** The rules stay: containers go on running without pipes. */
@@ -37,27 +39,33 @@ export class Egress {
 
   /** Waits until the rules stand, or cannot. @throws PipesError `engine_unavailable` */
   async ready(): Promise<void> {
-    if (!this.#ready) this.#follow(this.#keep());
+    if (!this.#ready) this.renew();
     await this.#ready;
   }
 
-  /** Looks again, now: the engine came back, or time has passed. */
+  /** The engine came back, and may have flushed them: starts wait until they stand again. What failed is tried again by the next who needs it. */
   renew(): void {
-    this.#follow((this.#ready ?? Promise.resolve()).catch(() => undefined).then(() => this.#keep()));
-  }
-
-  /** What failed is tried again by the next who needs it. */
-  #follow(look: Promise<void>): void {
+    const look = this.#look();
     this.#ready = look;
     look.catch(() => {
       if (this.#ready === look) this.#ready = undefined;
     });
   }
 
+  /** One look at a time, and one more for all who ask meanwhile. */
+  #look(): Promise<void> {
+    this.#next ??= this.#current.catch(() => undefined).then(() => {
+      this.#next = undefined;
+      this.#current = this.#keep();
+      return this.#current;
+    });
+    return this.#next;
+  }
+
   async #keep(): Promise<void> {
     const { egress, firewall, findBridge } = this.#options;
-    // Rules that an earlier start has left would go on holding. Who may not look has left none.
-    if (egress === 'all') return await firewall.drop().catch(() => undefined);
+    // Rules that an earlier start has left would go on holding.
+    if (egress === 'all') return await firewall.drop().catch((thrown: unknown) => this.#options.log.info(`EGRESS=all: whether rules of an earlier start still stand cannot be told (${(thrown as Error).message})`));
     const found = await findBridge();
     const obstacle = 'obstacle' in found ? found.obstacle : await firewall.keep(found.bridge).then(() => undefined, (thrown: unknown) => (thrown as Error).message);
     if (obstacle !== undefined && obstacle !== this.#obstacle) this.#options.log.warn(`${UNKEPT} (${obstacle}); ${ADVICE}`);

@@ -85,8 +85,11 @@ export class Firewall {
   }
 }
 
-/** Private (RFC 1918), carrier-grade NAT and overlay networks (RFC 6598), link-local with the clouds' metadata (RFC 3927). */
-export const NOT_THE_INTERNET = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16'] as const;
+/**
+ * Private (RFC 1918), carrier-grade NAT and overlay networks (RFC 6598), link-local with the clouds' metadata (RFC 3927), and the two addresses at which clouds
+ * tell a machine about itself that look public: Azure's 168.63.129.16, and Oracle's in 192.0.0.0/24 (RFC 6890).
+ */
+export const NOT_THE_INTERNET = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16', '168.63.129.16/32', '192.0.0.0/24'] as const;
 
 const FORWARDED = 'DOCKER-USER';
 const TO_MACHINE = 'INPUT';

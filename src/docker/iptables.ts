@@ -11,7 +11,7 @@ export type Iptables = (program: 'iptables' | 'iptables-restore', args: readonly
 export const iptables: Iptables = async (program, args, input) => {
   // Who is not root often has a PATH without the programs of root, and is then told that they are missing, not that they may not.
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
-  const running = promisify(execFile)(program, args, { env, timeout: TIMEOUT_MS });
+  const running = promisify(execFile)(program, args, { env, timeout: TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: LARGEST_LISTING_BYTES });
   running.child.stdin?.on('error', () => undefined);
   running.child.stdin?.end(input ?? '');
   try {
@@ -23,6 +23,9 @@ export const iptables: Iptables = async (program, args, input) => {
 
 /** Longer than both programs are told to wait for others that are changing rules. */
 const TIMEOUT_MS = 15_000;
+
+/** Machines with many services or blocked addresses have megabytes of rules. */
+const LARGEST_LISTING_BYTES = 256 * 1024 * 1024;
 
 function wordsOf(program: string, thrown: unknown): string {
   const { code, stderr } = thrown as { code?: string | number; stderr?: string };

@@ -35,6 +35,7 @@ export class Networks {
   readonly #log: Log;
   readonly #places = new Map<string, Place>();
   readonly #flights = new SingleFlight<Place>();
+  readonly #sharing = new SingleFlight<NetworkInspectInfo>();
   /** Ids of networks that pipes' own container is in. */
   readonly #joined = new Set<string>();
   readonly #findSelf: (client: EngineClient) => Promise<OwnContainer | undefined>;
@@ -143,6 +144,10 @@ export class Networks {
 
   /** One bridge for all, in which containers cannot reach each other; other pipes on this engine share it. */
   async #shared(): Promise<NetworkInspectInfo> {
+    return await this.#sharing.run(ISOLATED_NETWORK, () => this.#findShared());
+  }
+
+  async #findShared(): Promise<NetworkInspectInfo> {
     const network = await this.#ensure(ISOLATED_NETWORK, { Options: { [NO_TRAFFIC_BETWEEN]: 'false' } });
     if (network.Driver === 'bridge' && network.Options?.[NO_TRAFFIC_BETWEEN] === 'false') return network;
     throw new PipesError('engine_unavailable', `The engine has a network "${ISOLATED_NETWORK}" in which containers reach each other. Remove it, and pipes makes it anew.`);

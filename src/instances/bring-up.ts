@@ -61,11 +61,17 @@ export class BringUp {
     };
   }
 
+  /** An engine that died in the middle of a pause may have frozen the processes, and shows ever after that they run. One that lived on shows what is. */
+  #mayBeFrozen(containerId: string): boolean {
+    const { pauseFailed } = this.#life;
+    return pauseFailed?.containerId === containerId && pauseFailed.stretch !== this.#parts.stretch();
+  }
+
   /** The container that is there where it still is what it should be; else a new one. */
   async #launch(observed: Observed | undefined, attempt: Attempt): Promise<Live> {
     const { launcher, backend, adoptForeign } = this.#parts;
     const { target } = attempt;
-    if (observed?.state === 'running' && observed.managed && observed.id === this.#life.mayBeFrozen) {
+    if (observed?.state === 'running' && observed.managed && this.#mayBeFrozen(observed.id)) {
       // Neither pause nor unpause thaws what the engine does not know to be frozen; the end of it does.
       await backend.stop(observed.id, 0);
       return this.#resume({ ...observed, state: 'exited' }, attempt);

@@ -20,10 +20,11 @@ export class ContainerSleep {
       return;
     }
     this.#life.sinking('paused', observed.id);
+    const stretch = this.#parts.stretch();
     try {
       await this.#parts.backend.pause(observed.id);
     } catch (thrown) {
-      this.#life.mayBeFrozen = observed.id;
+      this.#life.pauseFailed = { containerId: observed.id, stretch };
       throw thrown;
     }
   }

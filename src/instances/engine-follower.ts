@@ -33,6 +33,7 @@ export class EngineFollower {
   #watch: { stop(): Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
+  #againMs = LOOK_AGAIN_MS;
   #reconciling: Promise<void> | undefined;
 
   constructor(options: FollowerOptions) {
@@ -111,10 +112,16 @@ export class EngineFollower {
     for (const leftover of leftovers) await this.#removeLeftover(leftover);
   }
 
-  /** There is one too many, perhaps, and its instance has no time to say so. */
+  /** There is one too many, perhaps, and its instance has no time to say so: soon, and less and less soon while that lasts. */
   #lookAgain(): void {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => void this.reconcile(), LOOK_AGAIN_MS).unref();
+    if (this.#again !== undefined) return;
+    this.#again = setTimeout(() => {
+      this.#again = undefined;
+      this.#againMs *= 2;
+      void this.reconcile().then(() => {
+        if (this.#again === undefined) this.#againMs = LOOK_AGAIN_MS;
+      });
+    }, Math.min(this.#againMs, this.#options.reconcileEveryMs)).unref();
   }
 
   /** A crash in the middle of a replacement leaves two; the one that is not chosen serves nobody. */

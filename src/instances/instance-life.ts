@@ -27,8 +27,8 @@ export class InstanceLife {
   lastWake: WakeTiming | undefined;
   /** The image that its tag had moved to and that failed here, so that it is not tried again by itself; without an id where it could not even be pulled. */
   rejected: { readonly imageId: string | undefined; readonly error: PipesError } | undefined;
-  /** The container whose pause the engine did not see to its end: its processes may be frozen though the engine shows that it runs. */
-  mayBeFrozen: string | undefined;
+  /** The container that could not be paused, and the stretch of the engine (`InstanceParts`) in which that was tried. */
+  pauseFailed: { readonly containerId: string; readonly stretch: number } | undefined;
   readonly #parts: InstanceParts;
   readonly #onStatus: StatusListener;
   /** Runs whose readiness this process has seen; an adopted one is not among them. */
@@ -121,7 +121,7 @@ export class InstanceLife {
     const run = new Run(live, this.#parts.now);
     this.#ready.add(run);
     this.backoff.succeeded();
-    this.mayBeFrozen = undefined;
+    this.pauseFailed = undefined;
     this.#setStatus({ name: 'running', run });
     this.#trusted = this.#parts.isTold() && !attempt.isInterrupted();
     this.tell({ phase: 'ready' });

@@ -282,8 +282,9 @@ export class Instance {
     const asked = this.#parts.stretch();
     const { run } = this.#life;
     const seen = await (run ? lookAtRun(run, { observe: () => this.#observe(), isTold: this.#parts.isTold(), acceptsBeforeReady: this.#parts.backend.acceptsBeforeReady }) : this.#observe());
-    if (seen === NO_WORD) return this.#life.stillServes();
-    let observed = seen;
+    // What was removed meanwhile is gone, whatever the engine did not say.
+    if (seen === NO_WORD && this.#life.run === run) return this.#life.stillServes();
+    let observed = seen === NO_WORD ? undefined : seen;
     if (this.#life.confirm(observed, asked)) return this.#life.stillServes();
     // Somebody else's container that no longer runs is none of ours to start or remove.
     if (observed?.managed === false && observed.state !== 'running') observed = undefined;

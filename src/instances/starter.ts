@@ -49,11 +49,13 @@ export class Starter {
     const startedMs = performance.now();
     const death = new AbortController();
     const deadline = AbortSignal.timeout(Math.min(target.config.startTimeoutMs, LONGEST_TIMER_MS));
-    this.#deaths.set(containerId, death);
-    const look = setInterval(() => void this.#lookForDeath(containerId, death), LOOK_EVERY_MS);
+    let look: NodeJS.Timeout | undefined;
     try {
       onProgress({ phase: 'starting' });
       if (how === 'start') await this.#backend.start(containerId);
+      // Not before: until it is started, a container that ran once looks as if it had just died. One that died since is seen right below.
+      this.#deaths.set(containerId, death);
+      look = setInterval(() => void this.#lookForDeath(containerId, death), LOOK_EVERY_MS);
       const live = await this.#observe(containerId);
       const runsMs = performance.now();
       timing.startMs += runsMs - startedMs;

@@ -53,6 +53,7 @@ interface Exchange {
   readonly isUpgrade: boolean;
   /** Settles when the client is gone, whatever carried it. */
   readonly gone: (listener: () => void) => void;
+  readonly isGone: () => boolean;
   readonly forward: (run: Run, context: ForwardContext) => Promise<ForwardEnd>;
   readonly refuse: (error: PipesError) => void;
   /** Answers with what the service said that decides who may visit. */
@@ -98,6 +99,7 @@ export class Dispatcher {
       request,
       isUpgrade: false,
       gone: (listener) => response.once('close', listener),
+      isGone: () => response.destroyed,
       forward: (run, context) => this.#options.forwarder.request(request, response, run.upstream, context),
       refuse,
       answer: (answer) => sendGivenAnswer(request, response, answer),
@@ -118,6 +120,7 @@ export class Dispatcher {
       request,
       isUpgrade: true,
       gone: (listener) => socket.once('close', listener),
+      isGone: () => socket.destroyed,
       forward: (run, context) => this.#options.forwarder.upgrade(request, socket, head, run.upstream, context),
       refuse,
       answer: (answer) => sendGivenAnswerOnSocket(socket, answer),
@@ -231,6 +234,7 @@ export class Dispatcher {
   /** Waits for a run; undefined when the client left first. Throws `PAGE_SHOWN` once the client has the waiting page instead. */
   async #wake(target: Target, exchange: Exchange, record: AccessRecord): Promise<Run | undefined> {
     const { waker, isTrusted, holdTimeoutMs } = this.#options;
+    if (exchange.isGone()) return undefined;
     if (exchange.isQuiet && !waker.isUp(target.key)) throw new PipesError('target_asleep', 'This target sleeps; requests like this one do not wake it (QUIET).', { retryAfterS: QUIET_RETRY_S });
     const startedMs = performance.now();
     const leaving = new AbortController();

@@ -27,7 +27,7 @@ export class Door {
   async admit(access: GuardedAccess, reference: Reference, request: IncomingMessage, requestId: string, gone: (listener: () => void) => void): Promise<Admission> {
     const leaving = new AbortController();
     gone(() => leaving.abort(CLIENT_GONE));
-    return this.#options.visitors.admit(access, {
+    const admission = await this.#options.visitors.admit(access, {
       key: printReference(reference),
       repository: repositoryOf(reference),
       headers: request.headers,
@@ -35,6 +35,9 @@ export class Door {
       question: () => this.#question(request, requestId),
       gone: leaving.signal,
     });
+    // Nobody is there any more for whom something could be started.
+    leaving.signal.throwIfAborted();
+    return admission;
   }
 
   /** What the app would be sent, but for the body and what speaks of it, and with what was asked for (as Traefik's ForwardAuth names it). */

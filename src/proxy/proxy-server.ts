@@ -50,6 +50,8 @@ export class ProxyServer {
     const { dispatcher, bind, port, log, mostOpenFiles = Infinity } = this.#options;
     const reserve = new DescriptorReserve(mostOpenFiles, log);
     this.#server.on('connection', (socket: Socket) => {
+      // Given back by an upgrade that was declined.
+      if (this.#sockets.has(socket)) return;
       if (!reserve.admits(socket)) return void socket.destroy();
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -66,7 +68,7 @@ export class ProxyServer {
     this.#server.on('checkExpectation', request);
     this.#server.on('upgrade', (request, socket, head) => {
       // Node leaves an upgraded socket without any listener, and a reset while it waits must not end the process.
-      socket.on('error', () => undefined);
+      socket.off('error', ignore).on('error', ignore);
       if (isRefused(socket)) return void socket.resume();
       // Requests may stand before it on this connection; their answers go first.
       afterAnswersDue(socket, () => {
@@ -109,6 +111,11 @@ export class ProxyServer {
 
 /** Longer than the 60 s that load balancers commonly keep an idle connection, so that it is they who close it. */
 const KEEP_ALIVE_MS = 75_000;
+
+/** One function, so that a connection that asks again and again gets one listener. */
+function ignore(): void {
+  // Its end shows by its `close`.
+}
 
 function refuseTunnel(request: IncomingMessage, socket: Duplex): void {
   socket.on('error', () => undefined);

@@ -28,7 +28,7 @@ export function refuseConnection(request: IncomingMessage | undefined, connectio
   const socket = connection as ServedSocket;
   if (isRefused(socket)) return;
   const faulty = request ?? socket.parser?.incoming ?? undefined;
-  socket[refused] = faulty && !faulty.complete ? faulty : NOT_UNDERSTOOD;
+  socket[refused] = request ?? (faulty && !faulty.complete ? faulty : NOT_UNDERSTOOD);
   request?.resume();
   if (request === undefined) endExchange(faulty);
   afterAnswersDue(socket, () => sendErrorOnSocket(request, socket, error));

@@ -173,10 +173,12 @@ export class UpgradeRelay {
     outgoing.setTimeout(0);
     this.#context.stats.ttfbMs = performance.now() - this.#startedAtMs;
     const response = new ServerResponse(this.#request);
-    const relay = new AnswerRelay(answer, response, this.#context.stats);
+    const relay = new AnswerRelay(answer, response, this.#context.stats, this.#timeouts.bodyIdleTimeoutMs);
     response.shouldKeepAlive = false;
     response.assignSocket(this.#socket);
+    // Node's own listeners left the connection with its upgrade.
     this.#socket.on('drain', () => response.emit('drain'));
+    this.#socket.on('timeout', () => response.emit('timeout'));
     response.on('finish', () => {
       this.#isClientOver = true;
       this.#context.stats.status = answer.statusCode!;

@@ -19,6 +19,8 @@ export interface WholeAnswer {
  * @param isTooLate the rest of the body is not to be waited for, however little it is
  */
 export function sendWhole(request: IncomingMessage, response: ServerResponse, { status, reason, headers, body }: WholeAnswer, isTooLate = false): void {
+  const timer = setTimeout(() => response.destroy(), UNREAD_MS);
+  response.once('close', () => clearTimeout(timer));
   const isBodyOpen = isTooLate || hasMuchToCome(request);
   response.writeHead(status, reason, [...headers, ...(isBodyOpen ? ['Connection', 'close'] : [])]);
   if (!isBodyOpen) {
@@ -40,6 +42,9 @@ export function writeWhole(socket: Duplex, { status, reason, headers, body }: Wh
   socket.write(withBody ? Buffer.concat([head, body]) : head);
   closeGently(socket);
 }
+
+/** How long a client may take to read an answer of pipes' own. */
+const UNREAD_MS = 60_000;
 
 /** Less than this is read to its end, so that the connection can serve on. */
 const SMALL_BODY_BYTES = 65_536;

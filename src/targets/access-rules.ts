@@ -24,10 +24,12 @@ export class AccessRules {
    */
   accessOf(reference: Reference): Access {
     const ofRepository = this.#configs.repository(repositoryOf(reference))?.access ?? 'public';
-    const alike = this.#alike(printReference(reference));
+    const own = printReference(reference);
+    const alike = this.#alike(own);
     if (alike.length === 0) return ofRepository;
     const guarded = new Map<string, Access>();
-    for (const key of alike) {
+    // The tag as the host writes it may exist without a configuration of its own, and is then the repository's.
+    for (const key of alike.includes(own) ? alike : [...alike, own]) {
       const access = this.#configs.container(key)?.access ?? ofRepository;
       if (access !== 'public') guarded.set(JSON.stringify(access), access);
     }

@@ -155,7 +155,7 @@ describe('each endpoint', () => {
 
   /** Without effect, where that can be: on a tag that nothing is of, of a registry that answers at once. */
   async function call({ place, method, path, body }: Endpoint, token: string | undefined): Promise<Answer> {
-    const asked = path.replace(':name', 'none-of-this-name');
+    const asked = path.replace(':name', 'none-of-this-name').replace(':user', apps.user).replace(':repo', 'web');
     return await request(pipes.port, {
       host: place === 'target' ? apps.app('web', 'no-such-tag').host : 'localhost',
       path: `${place === 'target' ? '/__proxyapi' : ''}${asked}`,

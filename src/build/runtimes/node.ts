@@ -1,4 +1,5 @@
 import semver from 'semver';
+import { z } from 'zod';
 import { UnbuildableSource, type Step } from '../build-plan.ts';
 import type { Runtime, RuntimePlan } from '../runtime.ts';
 import type { SourceTree } from '../source-tree.ts';
@@ -46,24 +47,27 @@ function pagesPlan(source: SourceTree, manifest: Manifest, tool: PackageTool, ba
   };
 }
 
-interface Manifest {
-  readonly main?: string;
-  readonly engines?: { readonly node?: string };
-  readonly packageManager?: string;
-  readonly scripts?: Readonly<Record<string, string>>;
-  readonly dependencies?: Readonly<Record<string, string>>;
-  readonly devDependencies?: Readonly<Record<string, string>>;
-}
+const Texts = z.record(z.string(), z.string()).optional().catch(undefined);
+
+/** As far as it says how to build; what stands there in another form says nothing. */
+const Manifest = z.object({
+  main: z.string().optional().catch(undefined),
+  engines: z.object({ node: z.coerce.string().optional() }).optional().catch(undefined),
+  packageManager: z.string().optional().catch(undefined),
+  scripts: Texts,
+  dependencies: Texts,
+  devDependencies: Texts,
+});
+
+type Manifest = z.infer<typeof Manifest>;
 
 async function readManifest(source: SourceTree): Promise<Manifest> {
   const text = await source.read('package.json');
   try {
-    const value: unknown = JSON.parse(text ?? '');
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    return Manifest.parse(JSON.parse(text ?? ''));
   } catch {
-    // Said below.
+    throw new UnbuildableSource('package.json is no JSON object. Mend it; "npm pkg get" shows what is wrong.');
   }
-  throw new UnbuildableSource('package.json is no JSON object. Mend it; "npm pkg get" shows what is wrong.');
 }
 
 /** Those that Node.js supports (its release schedule), the one for new work first. */

@@ -1,4 +1,5 @@
 import { parse as parseToml } from 'smol-toml';
+import { z } from 'zod';
 import { UnbuildableSource, type Step } from '../build-plan.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SourceTree } from '../source-tree.ts';
@@ -31,16 +32,19 @@ export const pythonRuntime: Runtime = {
 const MARKS = ['requirements.txt', 'pyproject.toml', 'Pipfile', 'setup.py', 'manage.py', 'main.py', 'app.py'];
 const DEFAULT_VERSION = '3.13';
 
-interface Project {
-  readonly project?: { readonly 'requires-python'?: string; readonly dependencies?: readonly string[] };
-  readonly tool?: { readonly poetry?: { readonly dependencies?: Readonly<Record<string, unknown>> } };
-}
+/** As far as it says how to build; what stands there in another form says nothing. */
+const Project = z.object({
+  project: z.object({ 'requires-python': z.string().optional().catch(undefined), dependencies: z.array(z.string()).optional().catch(undefined) }).optional().catch(undefined),
+  tool: z.object({ poetry: z.object({ dependencies: z.record(z.string(), z.unknown()).optional().catch(undefined) }).optional().catch(undefined) }).optional().catch(undefined),
+});
+
+type Project = z.infer<typeof Project>;
 
 async function readProject(source: SourceTree): Promise<Project | undefined> {
   const text = await source.read('pyproject.toml');
   if (text === undefined) return undefined;
   try {
-    return parseToml(text);
+    return Project.parse(parseToml(text));
   } catch (error) {
     throw new UnbuildableSource(`pyproject.toml is no TOML: ${(error as Error).message.split('\n')[0]!}.`);
   }

@@ -54,5 +54,5 @@ const SEPARATORS = /[\s,;:="']+/;
 function piecesOf(text: string): string[] {
   const first = SEPARATORS.exec(text);
   const rest = first === null ? '' : text.slice(first.index + first[0].length);
-  return [text.trim(), rest.trim(), text.slice(0, Math.max(0, text.indexOf(':'))), ...text.split(SEPARATORS)];
+  return [text.trim(), rest.trim(), text.slice(0, Math.max(0, text.indexOf(':'))), text.slice(text.indexOf(':') + 1).trim(), ...text.split(SEPARATORS)];
 }

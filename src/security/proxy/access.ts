@@ -17,6 +17,7 @@ const Password = z
   .string()
   .max(1024)
   .refine((text) => text === KEPT_PASSWORD || PASSWORD_HASH.test(text) || !OTHER_HASH.test(text), 'is a hash that pipes does not read; give the password itself, and pipes keeps its hash')
+  .refine(costsLittle, 'is a hash that takes too long to check; N times p may be 131072 (ln=17,p=1) at most')
   .refine((text) => text === KEPT_PASSWORD || text.length >= LEAST_PASSWORD, `must have at least ${LEAST_PASSWORD} characters`)
   .refine((text) => !/[\x00-\x1f\x7f]/.test(text), 'must not hold control characters')
   .describe('A password; it is kept as its scrypt hash, and shown as ***');
@@ -59,6 +60,12 @@ export type Access = z.infer<typeof Access>;
 
 /** Everything but `public`. */
 export type GuardedAccess = Exclude<Access, 'public'>;
+
+/** One core checks the passwords of all apps, so none may keep it busy. The sets of parameters that OWASP names for scrypt are within this. */
+function costsLittle(text: string): boolean {
+  const [, ln, p] = PASSWORD_HASH.exec(text) ?? [];
+  return ln === undefined || 2 ** Number(ln) * Number(p) <= 2 ** 17;
+}
 
 function isPlainAddress(text: string): boolean {
   if (!URL.canParse(text) || text.includes('#')) return false;

@@ -61,18 +61,19 @@ export class ForwardAuth {
   /** Once more where the service closed an idle connection just as the question went out. */
   async #askTwice(url: URL, headers: readonly string[], signal: AbortSignal): Promise<GivenAnswer> {
     try {
-      return await this.#askOnce(url, headers, signal);
+      return await this.#askOnce(url, headers, signal, url.protocol === 'https:' ? this.#tlsAgent : this.#agent);
     } catch (thrown) {
       if (!(thrown instanceof StaleConnection)) throw thrown;
-      return await this.#askOnce(url, headers, signal);
+      // The others that are idle may be as dead.
+      return await this.#askOnce(url, headers, signal, false);
     }
   }
 
-  #askOnce(url: URL, headers: readonly string[], signal: AbortSignal): Promise<GivenAnswer> {
+  #askOnce(url: URL, headers: readonly string[], signal: AbortSignal, agent: HttpAgent | false): Promise<GivenAnswer> {
     const isTls = url.protocol === 'https:';
     return new Promise((resolve, reject) => {
       const question = (isTls ? httpsRequest : httpRequest)({
-        agent: isTls ? this.#tlsAgent : this.#agent,
+        agent,
         host: url.hostname.replace(/^\[|\]$/g, ''),
         port: url.port === '' ? (isTls ? 443 : 80) : url.port,
         method: 'GET',
@@ -81,7 +82,7 @@ export class ForwardAuth {
         setHost: false,
         signal,
       });
-      question.on('error', (error: NodeJS.ErrnoException) => reject(question.reusedSocket && error.code === 'ECONNRESET' ? new StaleConnection() : error));
+      question.on('error', (error: NodeJS.ErrnoException) => reject(question.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE') ? new StaleConnection() : error));
       // An answer of another kind, such as an upgrade that nobody asked for, is told in no other way.
       const unanswered = (): void => reject(new Error('it closed the connection'));
       question.on('close', unanswered);

@@ -64,6 +64,14 @@ describe('the version of Python', () => {
   ])('%s is %s', async (range, base) => expect(await baseOf({ 'pyproject.toml': `[project]\nname = "a"\nrequires-python = "${range}"`, 'app.py': '' })).toBe(base));
 });
 
+describe('a manifest with values of other kinds', () => {
+  it.each([
+    [{ 'package.json': manifest({ engines: { node: 20 }, main: null, dependencies: ['a'] }) }, 'node:20-slim'],
+    [{ 'package.json': manifest({ engines: 'new', packageManager: 1 }) }, 'node:22-slim'],
+    [{ 'pyproject.toml': '[project]\nrequires-python = 3\n[project.dependencies]\na = 1', 'app.py': '' }, 'python:3.13-slim'],
+  ])('%j is %s', async (files, base) => expect(await baseOf(files)).toBe(base));
+});
+
 describe('a source that cannot be built', () => {
   it.each([
     ['nothing that is known', { 'README.md': '' }, /Add a Dockerfile, or one of: go\.mod/],

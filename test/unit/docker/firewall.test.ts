@@ -37,7 +37,7 @@ describe('Firewall', () => {
     const table = new Table();
     await firewall(table).keep('br-1');
     const passing = ['-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN', '-p udp --dport 53 -j RETURN', '-p tcp --dport 53 -j RETURN'];
-    const networks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16'];
+    const networks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16', '168.63.129.16/32', '192.0.0.0/24'];
     expect(table.of('PIPES-OUT-abc')).toEqual([
       ...passing,
       ...networks.flatMap((network) => [`-d ${network} -p tcp -j REJECT --reject-with tcp-reset`, `-d ${network} -j REJECT --reject-with icmp-admin-prohibited`]),
