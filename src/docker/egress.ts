@@ -65,7 +65,10 @@ export class Egress {
   async #keep(): Promise<void> {
     const { egress, firewall, findBridge } = this.#options;
     // Rules that an earlier start has left would go on holding.
-    if (egress === 'all') return await firewall.drop().catch((thrown: unknown) => this.#options.log.info(`EGRESS=all: whether rules of an earlier start still stand cannot be told (${(thrown as Error).message})`));
+    if (egress === 'all') {
+      await firewall.drop().catch((thrown: unknown) => this.#options.log.info(`EGRESS=all: whether rules of an earlier start still stand cannot be told (${(thrown as Error).message})`));
+      return;
+    }
     const found = await findBridge();
     const obstacle = 'obstacle' in found ? found.obstacle : await firewall.keep(found.bridge).then(() => undefined, (thrown: unknown) => (thrown as Error).message);
     if (obstacle !== undefined && obstacle !== this.#obstacle) this.#options.log.warn(`${UNKEPT} (${obstacle}); ${ADVICE}`);
