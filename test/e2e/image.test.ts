@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -170,9 +170,12 @@ describe('docker run, as README.md has it', () => {
     mkdirSync(join(configs, 'more'));
     writeFileSync(join(configs, 'more', 'notes'), '', { mode: 0o600 });
     for (const path of ['.', ...readdirSync(configs, { recursive: true, encoding: 'utf8' })]) chownSync(join(configs, path), 0, 0);
+    // Whoever owns the folder could put this there, to be given what lies elsewhere in the container: the socket of the machine, for one.
+    symlinkSync('/run', join(configs, 'elsewhere'));
     await start();
     expect((await identity(name)).uids).toEqual([65532]);
     expect(await docker('logs', name)).not.toContain('Admin token');
+    expect(statSync(socket).uid).toBe(0);
     for (const path of ['pipes.json', 'more', 'more/notes']) expect([path, statSync(join(configs, path)).uid]).toEqual([path, 65532]);
     // Cold: what runs already would be served by anybody.
     for (const id of await containers.of(sister.reference)) await containers.remove(id);

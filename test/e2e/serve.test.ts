@@ -139,6 +139,10 @@ describe('the admin token', () => {
       expect((await request(first.port, { host: 'localhost', path: '/containers', token: `${token}x` })).status).toBe(401);
     });
     expect(readFileSync(join(configDir, 'pipes.json'), 'utf8')).not.toContain(token.slice('pipes_'.length));
+    // A start that failed has shown nothing, so the next one does.
+    const other = freshConfigDir();
+    await during({}, async (first) => expect(await ended({ port: first.port, configDir: other, env })).toMatchObject({ exitCode: 1 }));
+    await during({ configDir: other, env }, async (next) => expect(next.output()).toMatch(/\bpipes_[\w-]{20,}/));
     await during({ configDir, env }, async (second) => {
       expect(second.output()).not.toMatch(/\bpipes_[\w-]{20,}/);
       expect((await request(second.port, { host: 'localhost', path: '/containers', token })).status).toBe(200);

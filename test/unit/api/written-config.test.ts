@@ -83,6 +83,15 @@ describe('a change of access', () => {
     }
   });
 
+  it('does not bring back what an administrator took away while its passwords were hashed', async () => {
+    expect((await put({ volumes: ['/srv:/srv'] }, 'container/config', admin)).status).toBe(200);
+    const passwords = Object.fromEntries(Array.from({ length: 8 }, (_, at) => [`visitor-${at}`, `${PASSWORD} ${at}`]));
+    const slow = put({ volumes: ['/srv:/srv'], access: { basic: passwords } });
+    expect((await put({}, 'container/config', admin)).status).toBe(200);
+    expect(await slow).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+    expect(api.store.containers.get(WEB)).toEqual({});
+  });
+
   it('is told apart from every other change', () => {
     expect(differInAccessAlone(undefined, { access: 'token' })).toBe(true);
     expect(differInAccessAlone({ access: 'token', env: { A: 'b' } }, { env: { A: 'b' } })).toBe(true);

@@ -62,6 +62,16 @@ describe('Egress', () => {
     expect(done).toEqual([]);
   });
 
+  it('looks once more for all who ask while it looks', async () => {
+    const { egress, done } = bench();
+    for (let at = 0; at < 50; at += 1) egress.renew();
+    await egress.ready();
+    await Promise.resolve();
+    for (let at = 0; at < 50; at += 1) egress.renew();
+    await egress.ready();
+    expect(done.length).toBeLessThanOrEqual(3);
+  });
+
   it('asks again after the engine could not be reached', async () => {
     const { egress, said, done, state } = bench();
     state.bridge = new PipesError('engine_unavailable', 'away');

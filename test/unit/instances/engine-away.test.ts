@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { PipesError } from '../../../src/core/errors.ts';
+import { PipesError } from '../../../src/core/errors.ts';
 import type { Run } from '../../../src/instances/run.ts';
 import { parseReference } from '../../../src/targets/reference.ts';
 import type { FakeBackend } from '../../fakes/fake-backend.ts';
@@ -168,6 +168,21 @@ describe('an engine that goes away and comes back while', () => {
     const run = await lease();
     expect(run.containerId).toBe(before.containerId);
     expect(run.startedAt!.getTime()).toBeGreaterThan(before.startedAt!.getTime());
+    run.release();
+  });
+
+  it('a pause is refused by an engine that goes on: what runs is left running', async () => {
+    const { backend } = await opened({ defaults: { idle: { pauseMs: 1, stopMs: 1e9, removeMs: 1e9 } } });
+    const before = await lease();
+    let refused = false;
+    once(backend, 'pause', () => {
+      refused = true;
+      return Promise.reject(new PipesError('engine_unavailable', 'no freezer here'));
+    });
+    before.release();
+    await until('it was refused', () => refused);
+    const run = await lease();
+    expect([run.containerId, run.startedAt]).toEqual([before.containerId, before.startedAt]);
     run.release();
   });
 

@@ -32,6 +32,11 @@ describe('who may visit', () => {
     expect(rulesOf({ 'alice/web:Release': BASIC, 'alice/web:RELEASE': { forward: { url: 'http://x/' } } })('alice/web:release')).toBe('token');
   });
 
+  it('is that of the repository where the tag in lower case has no configuration and may exist', () => {
+    const access = rulesOf({ 'alice/web:Demo': 'public' }, { 'alice/web': BASIC });
+    expect([access('alice/web:demo'), access('alice/web:Demo')]).toEqual([BASIC, 'public']);
+  });
+
   it('changes with the configuration, at once', () => {
     const configs = new FakeConfigs();
     const rules = new AccessRules(configs);
