@@ -142,7 +142,9 @@ describe('the admin token', () => {
     // A start that failed has shown nothing, so the next one does.
     const other = freshConfigDir();
     await during({}, async (first) => expect(await ended({ port: first.port, configDir: other, env })).toMatchObject({ exitCode: 1 }));
-    await during({ configDir: other, env }, async (next) => expect(next.output()).toMatch(/\bpipes_[\w-]{20,}/));
+    await during({ configDir: other, env }, async (next) => {
+      await until('the token is shown', () => /\bpipes_[\w-]{20,}/.test(next.output()));
+    });
     await during({ configDir, env }, async (second) => {
       expect(second.output()).not.toMatch(/\bpipes_[\w-]{20,}/);
       expect((await request(second.port, { host: 'localhost', path: '/containers', token })).status).toBe(200);
